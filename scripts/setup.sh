@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# Brings what the other targets need and is not there yet; says nothing where nothing is missing.
+#
+#   scripts/setup.sh [rust] [wasm] [worker] [deny] [npm]     no argument: all of them
+#
+# Tools go to the cache folder, packages to node_modules. Only the Rust that builds WASM may have to be installed on
+# the machine: by rustup, or, where rustup cannot download, from Debian's packages.
+. "$(dirname "$0")/env.sh"
+
+# Its presence says that rustup was tried on this machine and could not download.
+no_rustup=$cache/rustup-cannot-download
+
+# What has to be there before: this project does not install languages.
+setup_rust() {
+  command -v cargo >/dev/null || die "cargo not found; install Rust from https://rustup.rs"
+  rustc_is_recent rustc ||
+    die "$(rustc --version) is too old for Cargo.toml's rust-version; try: rustup update stable"
+}
+
+setup_wasm() {
+  case $(wasm_rust) in
+    own) return ;;
+    debian) if [ -e "$no_rustup" ]; then return; fi ;;
+  esac
+  add_target_with_rustup || use_debian
+}
+
+add_target_with_rustup() {
+  command -v rustup >/dev/null || return 1
+  say "rustup target add $wasm_target"
+  RUST_BACKTRACE=0 within 300 rustup target add "$wasm_target" && own_rust_builds_wasm
+}
+
+use_debian() {
+  if ! debian_rust_builds_wasm; then
+    say "rustup cannot download here: installing Debian's rustc-web, which builds the standard library from source"
+    install_debian_packages
+    as_root mkdir -p "$(wasm_libdir /usr/bin/rustc)"
+  fi
+  debian_rust_builds_wasm || die "Debian's rustc-web is installed, but cannot build for $wasm_target"
+  mkdir -p "$cache"
+  touch "$no_rustup"
+}
+
+install_debian_packages() {
+  command -v apt-get >/dev/null ||
+    die "no Rust that builds $wasm_target: 'rustup target add $wasm_target' failed, and this is not Debian"
+  as_root apt-get update -q
+  install_packages rustc-web cargo-web rust-web-src rust-web-llvm rust-web-clippy
+  # rust-lld is a link to the lld of the same LLVM, which that package only recommends.
+  command -v rust-lld >/dev/null || install_packages "$(basename "$(readlink /usr/bin/rust-lld)")"
+}
+
+# rustc-web conflicts with Debian's plain rustc. Which of them stays is for the machine's owner to say.
+install_packages() {
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-remove --no-install-recommends "$@"
+}
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    die "this has to be run by root: $*"
+  fi
+}
+
+# A blocked network may answer nothing at all.
+within() {
+  if command -v timeout >/dev/null; then timeout "$@"; else shift && "$@"; fi
+}
+
+# worker-build is released with the crate worker, under the same version; wasm-bindgen's must be the crate's.
+setup_worker() {
+  tool worker-build worker-build "$(locked_version worker)" 5
+  tool wasm-bindgen-cli wasm-bindgen "$(locked_version wasm-bindgen)" 3
+}
+
+setup_deny() { tool cargo-deny cargo-deny 0.20.2 3; }
+
+# tool CRATE PROGRAM VERSION MINUTES
+tool() {
+  if [ "$("$bin/$2" --version 2>/dev/null | awk '{ print $NF }')" = "$3" ]; then return; fi
+  say "building $1 $3 (about $4 minutes)"
+  # They run for seconds: what counts is that they are built soon. Not --locked: wasm-bindgen-cli's lock file names a
+  # version that was withdrawn.
+  CARGO_TARGET_DIR=$targets/tools \
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+    cargo install --root "$cache/cargo" "$1" --version "=$3"
+}
+
+setup_npm() {
+  if cmp -s package-lock.json node_modules/.installed-lock.json; then return; fi
+  command -v npm >/dev/null || die "npm not found; install Node.js 20 or newer"
+  say "npm ci (about a minute)"
+  npm ci --no-audit --no-fund --prefer-offline --loglevel=error
+  # Last, so that an installation that was cut off is done again.
+  cp package-lock.json node_modules/.installed-lock.json
+}
+
+if [ $# = 0 ]; then
+  set -- rust wasm npm worker deny
+  trap 'if [ $? = 0 ]; then say "ready"; fi' EXIT
+fi
+for part; do
+  "setup_$part"
+done

@@ -1,0 +1,4 @@
+//! What use adds up to.
+
+pub mod summary;
+pub mod usage;

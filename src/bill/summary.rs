@@ -1,0 +1,123 @@
+//! The bill of a client for a period: what `GET /usage` answers.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::usage::{Line, Tally};
+use crate::contract::LiveUsage;
+use crate::endpoint::EndpointName;
+use crate::limit::tokens::Tokens;
+use crate::limit::units::REQUEST;
+use crate::time::{Hour, Millis};
+
+/// A line as the ledger has it, with the life of the account that it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerLine {
+    /// The life of the account.
+    pub incarnation: String,
+    /// The totals.
+    pub line: Line,
+}
+
+/// A period of time, from the start of one hour to the start of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Period {
+    /// The first hour.
+    pub from: Hour,
+    /// The hour after the last.
+    pub to: Hour,
+}
+
+impl Period {
+    /// Whether it holds that hour.
+    #[must_use]
+    pub fn holds(&self, hour: Hour) -> bool {
+        self.from <= hour && hour < self.to
+    }
+
+    /// The calendar month in UTC that holds `now`, as far as it has come.
+    #[must_use]
+    pub fn month_so_far(now: Millis) -> Self {
+        let month = now.rfc3339();
+        let first = month.get(..7).and_then(|month| Millis::parse_rfc3339(&format!("{month}-01")));
+        Self { from: first.unwrap_or_default().hour(), to: now.hour().next() }
+    }
+}
+
+/// The totals of an account in a period: the ledger's lines, but for those that the live account still holds, which
+/// are newer. What is counted equals what was enforced, to the call, before and after a flush.
+#[must_use]
+pub fn total(ledger: &[LedgerLine], live: &LiveUsage, period: Period) -> Tally {
+    let mut lines: BTreeMap<(&str, Hour, &EndpointName), &Tally> = BTreeMap::new();
+    for LedgerLine { incarnation, line } in ledger {
+        lines.insert((incarnation, line.hour, &line.endpoint), &line.tally);
+    }
+    for line in &live.lines {
+        lines.insert((&live.incarnation, line.hour, &line.endpoint), &line.tally);
+    }
+    let within = lines.iter().filter(|((_, hour, _), _)| period.holds(*hour));
+    within.fold(Tally::default(), |sum, (_, tally)| sum.plus(tally))
+}
+
+/// The answer to `GET /usage`. `asset` is the symbol and the decimals of what is paid with.
+#[must_use]
+pub fn bill(account: &str, plan: &str, period: Period, total: &Tally, asset: Option<(&str, u8)>) -> Value {
+    let (currency, decimals) = asset.unwrap_or(("USDC", 6));
+    json!({
+        "account": account,
+        "plan": plan,
+        "period": { "from": period.from.start().rfc3339(), "to": period.to.start().rfc3339() },
+        "calls": total.calls,
+        "units": units(total),
+        "quotas": [],
+        "overage": { "calls": 0, "units": {}, "charge": "0" },
+        "paid": { "count": total.payments, "amount": total.paid.to_decimal(decimals) },
+        "credits": { "balance": "0", "spent": "0" },
+        "owed": "0",
+        "currency": currency,
+    })
+}
+
+/// The units of a period, the requests among them, as numbers.
+fn units(total: &Tally) -> Value {
+    let request = (REQUEST.to_owned(), Value::from(total.calls));
+    let number = |quantity: Tokens| serde_json::from_str(&quantity.to_string()).unwrap_or(Value::Null);
+    let others = total.units.iter().map(|(unit, quantity)| (unit.to_owned(), number(quantity)));
+    Value::Object(std::iter::once(request).chain(others).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limit::units::Units;
+    use crate::pay::amount::Amount;
+
+    fn line(hour: u64, calls: u64) -> Line {
+        let units = Units::default().with("token", Tokens::whole(5));
+        let tally = Tally { calls, units, payments: 1, paid: Amount::new(1000) };
+        Line { hour: Hour::new(hour), endpoint: EndpointName::new("GET /cpu"), tally }
+    }
+
+    #[test]
+    fn the_live_account_is_newer_than_the_ledger_and_nothing_counts_twice() {
+        let ledger = [
+            LedgerLine { incarnation: "a".into(), line: line(1, 10) },
+            LedgerLine { incarnation: "b".into(), line: line(1, 5) },
+            LedgerLine { incarnation: "b".into(), line: line(9, 100) },
+        ];
+        let live =
+            LiveUsage { plan: "free".into(), incarnation: "b".into(), lines: vec![line(1, 7), line(2, 1)] };
+        let period = Period { from: Hour::new(1), to: Hour::new(3) };
+        let total = total(&ledger, &live, period);
+        assert_eq!((total.calls, total.payments, total.paid), (18, 3, Amount::new(3000)));
+        assert_eq!(units(&total), json!({ "request": 18, "token": 15 }));
+    }
+
+    #[test]
+    fn the_default_period_is_this_month_so_far() {
+        let period = Period::month_so_far(Millis::new(1_767_695_400_000));
+        assert_eq!(period.from.start().rfc3339(), "2026-01-01T00:00:00Z");
+        assert_eq!(period.to.start().rfc3339(), "2026-01-06T11:00:00Z");
+    }
+}

@@ -1,0 +1,105 @@
+//! The secrets, as texts that the platform hands over, read into keys.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use super::table::Faults;
+use crate::client::SessionKey;
+use crate::pay::eip712::SigningKey;
+
+/// The keys of a gate that takes payments.
+#[derive(Clone, Debug)]
+pub struct PaymentKeys {
+    /// Signs receipts.
+    pub receipts: SigningKey,
+    /// Signs session tokens.
+    pub sessions: SessionKey,
+}
+
+impl PaymentKeys {
+    /// Reads `RECEIPT_SIGNING_KEY` and `SESSION_KEY`.
+    ///
+    /// # Errors
+    /// What is missing or wrong, without showing it.
+    pub fn read(receipts: Option<&str>, sessions: Option<&str>) -> Result<Self, Faults> {
+        let mut faults = Faults::default();
+        let receipts = secret("RECEIPT_SIGNING_KEY", receipts, &mut faults, |text| {
+            SigningKey::from_hex(text).map_err(|error| error.to_string())
+        });
+        let sessions = secret("SESSION_KEY", sessions, &mut faults, SessionKey::from_hex);
+        receipts.zip(sessions).map(|(receipts, sessions)| Self { receipts, sessions }).ok_or(faults)
+    }
+}
+
+/// The secret `ADMIN_TOKEN`. It is kept as a keyed hash, and compared in constant time.
+#[derive(Clone)]
+pub struct AdminToken(Hmac<Sha256>);
+
+impl fmt::Debug for AdminToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AdminToken(…)")
+    }
+}
+
+/// The fewest characters of an admin token.
+const SHORTEST_ADMIN_TOKEN: usize = 16;
+
+impl AdminToken {
+    /// Takes a token of at least 16 characters.
+    ///
+    /// # Errors
+    /// When it is shorter.
+    pub fn new(token: &str) -> Result<Self, Faults> {
+        let mut faults = Faults::default();
+        if token.chars().count() < SHORTEST_ADMIN_TOKEN {
+            let message = "must be at least 16 characters; make one with `openssl rand -hex 32`";
+            faults.add("ADMIN_TOKEN", message);
+            return Err(faults);
+        }
+        Hmac::new_from_slice(token.as_bytes()).map(Self).map_err(|error| {
+            faults.add("ADMIN_TOKEN", error.to_string());
+            faults
+        })
+    }
+
+    /// Whether that is the token.
+    #[must_use]
+    pub fn is(&self, given: &str) -> bool {
+        let Ok(mut other) = Hmac::<Sha256>::new_from_slice(given.as_bytes()) else { return false };
+        let mut own = self.0.clone();
+        own.update(b"admin");
+        other.update(b"admin");
+        own.verify(&other.finalize().into_bytes()).is_ok()
+    }
+}
+
+fn secret<T>(
+    name: &str,
+    text: Option<&str>,
+    faults: &mut Faults,
+    read: impl FnOnce(&str) -> Result<T, String>,
+) -> Option<T> {
+    let Some(text) = text else {
+        let message = "is missing and needed to take payments; make one with `openssl rand -hex 32` and set it with `wrangler secret put`";
+        faults.add(name, message);
+        return None;
+    };
+    read(text.trim()).map_err(|message| faults.add(name, message)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_admin_token_is_the_admin_token() {
+        let token = AdminToken::new("correct horse battery").unwrap();
+        assert!(token.is("correct horse battery"));
+        for wrong in ["", "correct horse", "correct horse battery ", "Correct horse battery"] {
+            assert!(!token.is(wrong), "{wrong}");
+        }
+        assert!(AdminToken::new("short").is_err());
+    }
+}

@@ -1,0 +1,287 @@
+//! What the gate and the Durable Objects say to each other, and how objects are named.
+
+use serde::{Deserialize, Serialize};
+
+use crate::bill::usage::Line;
+use crate::client::AccountId;
+use crate::endpoint::{EndpointName, Target};
+use crate::limit::decision::{Decision, Grant};
+use crate::limit::standing::Standing;
+use crate::limit::tokens::Tokens;
+use crate::limit::units::Units;
+use crate::pay::amount::Amount;
+use crate::pay::purchase::{Service, Settlement};
+use crate::pay::receipt::SignedReceipt;
+use crate::pay::x402::{Payment, PaymentId};
+use crate::time::Millis;
+
+/// A call to an account object. The answer to each is named behind it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum AccountCall {
+    /// May this request pass? [`Decision`]
+    Attempt(Attempt),
+    /// A request has ended, with these further units: its slot is free. [`Done`]
+    End(End),
+    /// A queued request's client went away before its turn: its place is free. [`Done`]
+    Leave(String),
+    /// A wallet signed in with this nonce, which is good until then: was it unused? [`bool`]
+    SignIn(String, Millis),
+    /// May this client look up one more receipt? [`bool`]
+    LookUpReceipt,
+    /// Where does it stand? Nothing is spent. [`Survey`]
+    Survey(Option<Target>),
+    /// What was used and the ledger may not have? [`LiveUsage`]
+    Usage,
+    /// A payment is about to be settled. [`Done`]
+    Announce(PaymentId),
+    /// A payment was refused. [`Done`]
+    Withdraw(PaymentId),
+    /// A payment was settled; and may the request that brought it pass? [`Option<Decision>`]
+    Credit(Credit, Option<Attempt>),
+    /// A credit will not be repeated. [`Done`]
+    Acknowledge(PaymentId),
+    /// The origin failed a paid request: its tokens are given back.
+    /// Answered with where the client stands then: a list of [`Standing`].
+    GiveBack(EndpointName, Tokens),
+}
+
+/// A request that asks to pass.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attempt {
+    /// The id of the request.
+    pub request: String,
+    /// What it asks for.
+    pub target: Target,
+    /// What it uses beside one request, as far as known before.
+    #[serde(default, skip_serializing_if = "Units::is_empty")]
+    pub units: Units,
+}
+
+/// A settled payment and what it adds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Credit {
+    /// Which payment. Crediting it again adds nothing.
+    pub payment: PaymentId,
+    /// The endpoint whose limits it adds to.
+    pub endpoint: EndpointName,
+    /// What it adds.
+    pub grants: Vec<Grant>,
+    /// What was paid, in atomic units.
+    pub amount: Amount,
+}
+
+/// The end of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct End {
+    /// The id of the request.
+    pub request: String,
+    /// The endpoint that admitted it.
+    pub endpoint: EndpointName,
+    /// What it used beyond what it asked for at first.
+    pub units: Units,
+}
+
+/// The envelope of an [`AccountCall`]: whose account it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToAccount {
+    /// The account.
+    pub account: AccountId,
+    /// The call.
+    pub call: AccountCall,
+}
+
+/// Where a client stands at each endpoint asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Survey {
+    /// Its plan.
+    pub plan: String,
+    /// The endpoints with their limits; empty when none matches.
+    pub endpoints: Vec<(EndpointName, Vec<Standing>)>,
+}
+
+/// Usage that the ledger may not have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LiveUsage {
+    /// The account's plan.
+    pub plan: String,
+    /// The life of the account that the lines belong to.
+    pub incarnation: String,
+    /// The totals so far.
+    pub lines: Vec<Line>,
+}
+
+/// The answer where there is nothing to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done;
+
+/// A call to a payment object. The answer to each is named behind it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "one is made and sent at a time")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum PaymentCall {
+    /// A client presents a payment. [`Presented`]
+    Present(Box<Presentation>),
+    /// A payment claims the transaction that this object is named for: was it free? [`bool`]
+    ClaimTransaction(PaymentId),
+    /// The receipt of the answer that was paid for. [`Done`]
+    StoreReceipt(SignedReceipt),
+    /// The receipt, if it was made. [`Option<KeptReceipt>`]
+    Receipt,
+    /// A backend asks about the request that this object is named for. [`Attempted`]
+    AttemptRequest(AccountId, String, Attempt),
+    /// A backend tells the end of the request that this object is named for, with these further units. [`bool`]:
+    /// whether the request is known.
+    EndRequest(String, Units),
+}
+
+/// What a backend is told about a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Attempted {
+    /// The decision.
+    Decided(Decision),
+    /// The request id belongs to another account or endpoint.
+    IdUsed,
+}
+
+/// A payment as a client presents it, and what it is to buy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Presentation {
+    /// The payment; it passed every local check.
+    pub payment: Payment,
+    /// Who presents it.
+    pub account: AccountId,
+    /// The endpoint whose limits it adds to.
+    pub endpoint: EndpointName,
+    /// What it adds.
+    pub grants: Vec<Grant>,
+    /// The request that it came with.
+    pub attempt: Attempt,
+    /// The same, for its receipt.
+    pub service: Service,
+    /// The id that its receipt will have.
+    pub receipt_id: String,
+}
+
+/// What became of a payment that was presented.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "one is made and sent at a time")]
+#[serde(rename_all = "snake_case")]
+pub enum Presented {
+    /// It was settled and credited now, and this is the decision about the request that brought it.
+    Credited {
+        /// The decision.
+        decision: Decision,
+        /// How it was settled.
+        settlement: Settlement,
+        /// The id of its receipt.
+        receipt_id: String,
+    },
+    /// It was credited before, to this client.
+    Used {
+        /// The id of its receipt.
+        receipt_id: String,
+    },
+    /// It is another client's.
+    Foreign,
+    /// It was refused for certain: no money moved.
+    Refused {
+        /// Why, in the facilitator's words.
+        reason: String,
+    },
+    /// No facilitator answered; nothing was begun.
+    Unavailable {
+        /// What happened, for the log.
+        why: String,
+    },
+    /// It is on its way, or its outcome is unknown.
+    Pending,
+}
+
+/// A receipt and when it ends; how it is kept in KV.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeptReceipt {
+    /// The receipt.
+    pub signed: SignedReceipt,
+    /// Unix seconds at which it ends, whatever KV still holds.
+    pub expires_at: u64,
+}
+
+/// The name of an account's object.
+#[must_use]
+pub fn account_object(account: &AccountId) -> String {
+    account.to_string()
+}
+
+/// The name of a payment's object.
+#[must_use]
+pub fn payment_object(payment: &PaymentId) -> String {
+    payment.to_string()
+}
+
+/// The name of the object that remembers a backend's request id.
+#[must_use]
+pub fn request_object(request_id: &str) -> String {
+    format!("request:{request_id}")
+}
+
+/// The name of the object in which one payment claims a transaction; `network` is CAIP-2.
+#[must_use]
+pub fn transaction_object(network: &str, transaction: &str) -> String {
+    format!("tx:{network}:{}", transaction.to_ascii_lowercase())
+}
+
+/// The id of a payment's receipt. `suffix` is random, so that who knows the payment from the chain cannot guess it.
+#[must_use]
+pub fn receipt_id(payment: &PaymentId, suffix: &str) -> String {
+    let digits = payment.as_str().trim_start_matches("pay_");
+    format!("rcpt_{digits}{suffix}")
+}
+
+/// The payment whose receipt has that id, if it is one of ours.
+#[must_use]
+pub fn payment_of_receipt(receipt_id: &str) -> Option<PaymentId> {
+    let digits = receipt_id.strip_prefix("rcpt_")?.get(..32)?;
+    format!("pay_{digits}").parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn object_names_are_pinned() {
+        let payment: PaymentId = format!("pay_{}", "ab".repeat(16)).parse().unwrap();
+        assert_eq!(account_object(&"ip:203.0.113.7".parse().unwrap()), "ip:203.0.113.7");
+        assert_eq!(payment_object(&payment), "pay_abababababababababababababababab");
+        assert_eq!(transaction_object("eip155:84532", "0xAB"), "tx:eip155:84532:0xab");
+        assert_eq!(request_object("r-1"), "request:r-1");
+    }
+
+    #[test]
+    fn a_receipt_id_leads_back_to_its_payment() {
+        let payment: PaymentId = format!("pay_{}", "ab".repeat(16)).parse().unwrap();
+        let id = receipt_id(&payment, "0123456789abcdef");
+        assert_eq!(id, "rcpt_abababababababababababababababab0123456789abcdef");
+        assert_eq!(payment_of_receipt(&id), Some(payment));
+        for foreign in ["", "rcpt_", "rcpt_short", "pay_abababababababababababababababab"] {
+            assert_eq!(payment_of_receipt(foreign), None, "{foreign}");
+        }
+    }
+
+    #[test]
+    fn the_hot_call_is_pinned() {
+        let call = r#"{"account":"ip:203.0.113.7","call":{"attempt":{"request":"req_1","target":{"method":"GET","path":"/cpu"}}}}"#;
+        let parsed: ToAccount = serde_json::from_str(call).unwrap();
+        assert_eq!(serde_json::to_string(&parsed).unwrap(), call);
+    }
+}

@@ -1,0 +1,43 @@
+//! Where it runs: Cloudflare. The only part of the crate that names the platform.
+//!
+//! `gate` answers every request; `account_object` and `payment_object` are the Durable Objects behind it. Each of
+//! their handlers parses, loads, makes one call into the domain, stores and answers.
+
+mod account_object;
+mod answer;
+mod backend_endpoints;
+mod backend_request;
+mod body;
+mod clock;
+mod content;
+mod deadline;
+mod departure;
+mod ending;
+mod exchange;
+mod facilitator_client;
+mod gate;
+mod identity;
+mod ledger;
+mod objects;
+mod origin;
+mod outgoing;
+mod over_limit;
+mod own_endpoints;
+mod paid_answer;
+mod payment_object;
+mod queue;
+mod receipt_store;
+mod settings;
+mod socket;
+
+use worker::{Context, Env, event, web_sys};
+
+#[event(start)]
+fn start() {
+    console_error_panic_hook::set_once();
+}
+
+#[event(fetch)]
+async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
+    gate::answer(request, env, context).await
+}

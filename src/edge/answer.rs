@@ -1,0 +1,38 @@
+//! Answers of the gate's own: problems and JSON.
+
+use serde_json::Value;
+use worker::{Result, web_sys};
+
+use crate::problem::Problem;
+
+/// JSON with a status.
+pub(super) fn json(status: u16, body: &Value) -> Result<web_sys::Response> {
+    text(status, "application/json", &body.to_string())
+}
+
+/// A problem (RFC 9457).
+pub(super) fn problem(problem: &Problem, prefix: &str, request_id: &str) -> Result<web_sys::Response> {
+    let body = problem.body(prefix, request_id).to_string();
+    let answer = text(problem.kind.status(), "application/problem+json", &body)?;
+    if let Some(span) = problem.retry_after {
+        answer.headers().set("Retry-After", &span.seconds_up().to_string())?;
+    }
+    Ok(answer)
+}
+
+/// Text of a media type. Nothing of the gate's own is for a shared cache.
+pub(super) fn text(status: u16, media_type: &str, body: &str) -> Result<web_sys::Response> {
+    let init = web_sys::ResponseInit::new();
+    init.set_status(status);
+    let answer = web_sys::Response::new_with_opt_str_and_init(Some(body), &init)?;
+    answer.headers().set("Content-Type", media_type)?;
+    answer.headers().set("Cache-Control", "no-store")?;
+    Ok(answer)
+}
+
+/// No content.
+pub(super) fn empty(status: u16) -> Result<web_sys::Response> {
+    let init = web_sys::ResponseInit::new();
+    init.set_status(status);
+    Ok(web_sys::Response::new_with_opt_str_and_init(None, &init)?)
+}

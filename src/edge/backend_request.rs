@@ -1,0 +1,62 @@
+//! A request that a backend asks about, in an object of its own: the place where its id is used once.
+
+use worker::{Env, Error, Result};
+
+use super::objects;
+use crate::client::AccountId;
+use crate::contract::{AccountCall, Attempt, Attempted, Done, End};
+use crate::limit::decision::Decision;
+use crate::limit::request::{RequestRecord, StoredRequest};
+use crate::limit::units::Units;
+
+/// Where the record is kept: the storage of the request's object.
+pub(super) trait RequestStore {
+    /// The stored record, if there is one.
+    fn read(&self) -> Result<Option<String>>;
+    /// Stores the record.
+    fn write(&self, record: String) -> Result<()>;
+}
+
+/// Decides about the request, once: an admitted one keeps its answer.
+pub(super) async fn attempt(
+    env: &Env,
+    store: &impl RequestStore,
+    account: AccountId,
+    endpoint: String,
+    attempt: Attempt,
+) -> Result<Attempted> {
+    let record = load(store)?.unwrap_or_else(|| RequestRecord::new(account.clone(), endpoint.clone()));
+    if !record.is_of(&account, &endpoint) {
+        return Ok(Attempted::IdUsed);
+    }
+    if let Some(decision) = record.admitted() {
+        return Ok(Attempted::Decided(decision.clone()));
+    }
+    // The id is claimed before anything is counted under it.
+    save(store, &record)?;
+    let decision: Decision = objects::account(env, &account, AccountCall::Attempt(attempt)).await?;
+    save(store, &record.decided(&decision))?;
+    Ok(Attempted::Decided(decision))
+}
+
+/// Tells the account that the request has ended, once; whether the request is known.
+pub(super) async fn end(env: &Env, store: &impl RequestStore, request: &str, units: Units) -> Result<bool> {
+    let Some(record) = load(store)? else { return Ok(false) };
+    if let Some(decision) = record.to_end() {
+        let end = End { request: request.to_owned(), endpoint: decision.endpoint.clone(), units };
+        objects::account::<Done>(env, record.account(), AccountCall::End(end)).await?;
+        save(store, &record.ended())?;
+    }
+    Ok(true)
+}
+
+fn load(store: &impl RequestStore) -> Result<Option<RequestRecord>> {
+    let Some(stored) = store.read()? else { return Ok(None) };
+    let StoredRequest::V1(record) =
+        serde_json::from_str(&stored).map_err(|error| Error::RustError(error.to_string()))?;
+    Ok(Some(record))
+}
+
+fn save(store: &impl RequestStore, record: &RequestRecord) -> Result<()> {
+    store.write(serde_json::to_string(&StoredRequest::V1(record.clone()))?)
+}

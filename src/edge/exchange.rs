@@ -1,0 +1,147 @@
+//! One request being answered: what was asked, with the settings, and the fields that its answer will carry whatever
+//! comes of it.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use worker::{Context, Env, Result, console_error, web_sys};
+
+use super::settings::Settings;
+use super::{clock, objects};
+use crate::client::{AccountId, SESSION_LIFE};
+use crate::contract::{AccountCall, Attempt};
+use crate::endpoint::Target;
+use crate::fields::{SESSION, private_cache_control};
+use crate::limit::headers;
+use crate::limit::standing::Standing;
+use crate::limit::units::Units;
+use crate::problem::{Problem, ProblemKind};
+use crate::time::Millis;
+
+/// How an answer is made, or what went wrong instead.
+pub(super) type Outcome<T> = std::result::Result<T, Problem>;
+
+/// One request being answered.
+pub(super) struct Exchange {
+    pub(super) env: Env,
+    pub(super) context: Context,
+    pub(super) settings: Rc<Settings>,
+    pub(super) request: web_sys::Request,
+    pub(super) headers: web_sys::Headers,
+    pub(super) request_id: String,
+    /// The request's body, where it was read to find the endpoint.
+    pub(super) body: OnceCell<Vec<u8>>,
+    /// Set when the request's body turned out larger than allowed while it streamed.
+    pub(super) body_too_large: Rc<Cell<bool>>,
+    /// Set when the request passes degraded.
+    pub(super) degraded: Cell<bool>,
+    standings: RefCell<(Vec<Standing>, Millis)>,
+    /// Whose session token the answer hands out.
+    session_for: RefCell<Option<AccountId>>,
+    /// Why the request's proof of who sent it proves nothing, if it brought one.
+    sign_in_error: RefCell<Option<Value>>,
+}
+
+impl Exchange {
+    pub(super) fn new(
+        env: Env,
+        context: Context,
+        settings: Rc<Settings>,
+        request: web_sys::Request,
+        request_id: String,
+    ) -> Self {
+        let headers = request.headers();
+        Self {
+            env,
+            context,
+            settings,
+            request,
+            headers,
+            request_id,
+            body: OnceCell::new(),
+            degraded: Cell::default(),
+            body_too_large: Rc::default(),
+            standings: RefCell::default(),
+            session_for: RefCell::default(),
+            sign_in_error: RefCell::default(),
+        }
+    }
+
+    /// A field of the request.
+    pub(super) fn header(&self, name: &str) -> Option<String> {
+        self.headers.get(name).ok().flatten()
+    }
+
+    /// Calls an account's object; a failure is a fault of ours, told to the log and not to the client.
+    pub(super) async fn ask<T: DeserializeOwned>(
+        &self,
+        account: &AccountId,
+        call: AccountCall,
+    ) -> Outcome<T> {
+        self.ours(objects::account(&self.env, account, call).await)
+    }
+
+    /// The request, as its account is asked about it.
+    pub(super) fn attempt(&self, target: &Target) -> Attempt {
+        Attempt { request: self.request_id.clone(), target: target.clone(), units: Units::default() }
+    }
+
+    /// A fault of ours: the log has it, the client gets the request id.
+    pub(super) fn ours<T>(&self, result: Result<T>) -> Outcome<T> {
+        result.map_err(|error| {
+            console_error!("{} internal: {error}", self.request_id);
+            Problem::new(
+                ProblemKind::Internal,
+                format!("tell the API's owner the request id {}", self.request_id),
+            )
+        })
+    }
+
+    /// Notes where the client stands at that instant, for the fields of the answer.
+    pub(super) fn note(&self, standings: &[Standing], at: Millis) {
+        self.standings.replace((standings.to_vec(), at));
+    }
+
+    /// Notes that the answer hands out a session token, whatever its status: what earned it is used up.
+    pub(super) fn hand_session_to(&self, account: &AccountId) {
+        self.session_for.replace(Some(account.clone()));
+    }
+
+    /// Notes why the request's proof of who sent it proves nothing.
+    pub(super) fn note_sign_in_error(&self, error: Value) {
+        self.sign_in_error.replace(Some(error));
+    }
+
+    /// Why the request's proof of who sent it proves nothing, if it brought one.
+    pub(super) fn sign_in_error(&self) -> Option<Value> {
+        self.sign_in_error.borrow().clone()
+    }
+
+    /// Puts on the answer what every answer carries.
+    pub(super) fn complete(&self, answer: web_sys::Response) -> Result<web_sys::Response> {
+        let fields = answer.headers();
+        fields.set("Tollgate-Request-Id", &self.request_id)?;
+        if self.degraded.get() {
+            fields.set("Tollgate-Degraded", "true")?;
+        }
+        let (standings, at) = &*self.standings.borrow();
+        for (name, value) in headers::fields(standings, *at) {
+            fields.set(&name, &value)?;
+        }
+        self.put_session(&fields)?;
+        Ok(answer)
+    }
+
+    /// Whoever holds the token spends what its account may use: no shared cache may hold it.
+    fn put_session(&self, fields: &web_sys::Headers) -> Result<()> {
+        let (Some(keys), Some(account)) = (&self.settings.keys, &*self.session_for.borrow()) else {
+            return Ok(());
+        };
+        fields.set(SESSION, &keys.sessions.issue(account, clock::now().plus(SESSION_LIFE)))?;
+        let cache = fields.get("Cache-Control")?;
+        fields.set("Cache-Control", &private_cache_control(cache.as_deref()))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,148 @@
+//! The request as the origin gets it.
+
+use futures_util::StreamExt;
+use worker::js_sys::{Array, Uint8Array};
+use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::{Result, web_sys};
+
+use super::exchange::Exchange;
+use super::origin::{Introduction, scheme_and_host};
+use super::settings::Route;
+use crate::endpoint::Target;
+use crate::endpoint::destination::Destination;
+use crate::fields::{is_own_credential, is_withheld, split_cookie};
+use crate::limit::decision::Admitted;
+
+/// A request on its way out.
+pub(super) struct Outgoing<'a> {
+    pub(super) exchange: &'a Exchange,
+    pub(super) target: &'a Target,
+    pub(super) introduction: &'a Introduction<'a>,
+    pub(super) admitted: &'a Admitted,
+    pub(super) route: &'a Route,
+}
+
+impl Outgoing<'_> {
+    /// Where it goes.
+    pub(super) fn destination(&self) -> Destination {
+        let asked = self.exchange.request.url();
+        let base = match &self.route.origin {
+            Some(origin) => origin.as_str(),
+            None => scheme_and_host(&asked),
+        };
+        let query = asked.split('#').next().and_then(|url| url.split_once('?')).map(|(_, query)| query);
+        Destination::new(base, &self.target.path, query, self.admitted.degrade_to.as_deref())
+    }
+
+    /// The request: at its destination, and with none of the fields that may not pass.
+    pub(super) fn request(
+        &self,
+        to: &Destination,
+        controller: &web_sys::AbortController,
+    ) -> Result<web_sys::Request> {
+        let request = self.with_body(&to.url, controller)?;
+        let fields = request.headers();
+        let upgrade = fields.get("upgrade")?.filter(|upgrade| upgrade.eq_ignore_ascii_case("websocket"));
+        clean(&fields)?;
+        if let Some(upgrade) = upgrade {
+            fields.set("Upgrade", &upgrade)?;
+        }
+        self.introduce(&fields, to)?;
+        Ok(request)
+    }
+
+    fn with_body(&self, url: &str, controller: &web_sys::AbortController) -> Result<web_sys::Request> {
+        let Exchange { request: original, body, .. } = self.exchange;
+        if let Some(body) = self.introduction.body().or(body.get().map(Vec::as_slice)) {
+            let init = self.init();
+            if original.body().is_some() {
+                init.set_body(&Uint8Array::from(body));
+            }
+            return Ok(web_sys::Request::new_with_str_and_init(url, &init)?);
+        }
+        if original.body().is_some() && self.exchange.header("Content-Length").is_none() {
+            return self.counted(url, controller);
+        }
+        // A request stands in for the settings of another: method, fields and the streaming body are taken from it,
+        // and that redirects are not followed, which holds for every request that comes in.
+        Ok(web_sys::Request::new_with_str_and_init(url, original.unchecked_ref())?)
+    }
+
+    fn init(&self) -> web_sys::RequestInit {
+        let init = web_sys::RequestInit::new();
+        init.set_method(&self.exchange.request.method());
+        init.set_headers(&self.exchange.headers);
+        init.set_redirect(web_sys::RequestRedirect::Manual);
+        init
+    }
+
+    /// A request whose body tells no length: it streams, and is cut off where it is longer than allowed. The connection
+    /// is cut, not the body ended, so that the origin does not take a part for the whole.
+    fn counted(&self, url: &str, controller: &web_sys::AbortController) -> Result<web_sys::Request> {
+        let max = self.exchange.settings.config.max_body;
+        let (over, controller) = (self.exchange.body_too_large.clone(), controller.clone());
+        let body = worker::Request::from(self.exchange.request.clone()?).stream()?;
+        let checked = body.scan(0_u64, move |seen, chunk| {
+            let length = chunk.as_ref().map_or(0, |bytes| u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+            *seen = seen.saturating_add(length);
+            let passed = if *seen > max {
+                over.set(true);
+                controller.abort();
+                Err(worker::Error::RustError(format!("the body is larger than {max} bytes")))
+            } else {
+                chunk
+            };
+            std::future::ready(Some(passed))
+        });
+        let stream = web_sys::Response::from(worker::Response::from_stream(checked)?).body();
+        let init = self.init();
+        if let Some(stream) = stream {
+            init.set_body(&stream);
+        }
+        Ok(web_sys::Request::new_with_str_and_init(url, &init)?)
+    }
+
+    /// What the owner adds, and what the gate tells of the client.
+    fn introduce(&self, fields: &web_sys::Headers, to: &Destination) -> Result<(), JsValue> {
+        if !to.elsewhere {
+            for (name, value) in &self.route.headers {
+                fields.set(name, value)?;
+            }
+        }
+        fields.set("Tollgate-Client", self.introduction.client.as_str())?;
+        fields.set("Tollgate-Plan", &self.introduction.plan.escape_default().to_string())?;
+        fields.set("Tollgate-Request-Id", &self.exchange.request_id)?;
+        if let Some(payer) = &self.introduction.payer {
+            fields.set("Tollgate-Payer", payer)?;
+        }
+        if self.admitted.degraded {
+            fields.set("Tollgate-Degraded", "true")?;
+        }
+        Ok(())
+    }
+}
+
+fn clean(fields: &web_sys::Headers) -> Result<(), JsValue> {
+    let connection = fields.get("connection")?;
+    for name in names(fields) {
+        let withheld = is_withheld(&name, connection.as_deref());
+        let own = || fields.get(&name).ok().flatten().is_some_and(|value| is_own_credential(&name, &value));
+        if withheld || own() {
+            fields.delete(&name)?;
+        }
+    }
+    if let Some(cookie) = fields.get("cookie")? {
+        match split_cookie(&cookie) {
+            (_, None) => {}
+            (Some(rest), Some(_)) => fields.set("cookie", &rest)?,
+            (None, Some(_)) => fields.delete("cookie")?,
+        }
+    }
+    Ok(())
+}
+
+/// The names of all fields. They cross over from JavaScript as one text: crossing costs more than splitting.
+pub(super) fn names(fields: &web_sys::Headers) -> Vec<String> {
+    let joined = Array::from(&fields.keys()).join("\n");
+    String::from(joined).lines().map(str::to_owned).collect()
+}

@@ -1,0 +1,329 @@
+//! A request over its limit: offered what is for sale, or its payment taken and the request let through.
+
+use serde_json::Value;
+use worker::{Result, console_error, console_log, web_sys};
+
+use super::exchange::{Exchange, Outcome};
+use super::{clock, gate, identity, objects, origin, paid_answer};
+use crate::client::AccountId;
+use crate::contract::{AccountCall, PaymentCall, Presentation, Presented, payment_object, receipt_id};
+use crate::endpoint::Target;
+use crate::fields::{PAYMENT_SIGNATURE, X_PAYMENT};
+use crate::limit::decision::{Decision, Denied, DeniedBy, SaleTerms, Verdict};
+use crate::pay::eip712::Address;
+use crate::pay::network::Network;
+use crate::pay::offer::{Offer, Resource};
+use crate::pay::purchase::{Service, Settlement};
+use crate::pay::receipt::sha256_label;
+use crate::pay::x402::{Payment, SettlementResponse, Version, v1, v2};
+use crate::problem::{Problem, ProblemKind};
+use crate::time::Span;
+
+/// How soon to ask again while a payment is being settled.
+const SOON: Span = Span::seconds(1);
+/// Random bytes at the end of a receipt's id.
+const RECEIPT_SUFFIX_BYTES: usize = 8;
+
+/// What is for sale here, and to whom.
+struct Counter<'a> {
+    exchange: &'a Exchange,
+    account: &'a AccountId,
+    target: &'a Target,
+    decision: &'a Decision,
+    denied: &'a Denied,
+    terms: &'a SaleTerms,
+    offers: Vec<Offer>,
+    resource: Resource,
+}
+
+/// Answers a request over its limit.
+pub(super) async fn answer(
+    exchange: &Exchange,
+    account: &AccountId,
+    target: &Target,
+    decision: &Decision,
+    denied: &Denied,
+) -> Outcome<web_sys::Response> {
+    let (Some(payment), Some(terms)) = (&exchange.settings.config.payment, &denied.offer) else {
+        return Err(rate_limited(decision, denied));
+    };
+    let counter = Counter {
+        exchange,
+        account,
+        target,
+        decision,
+        denied,
+        terms,
+        offers: payment.offers(&terms.price),
+        resource: resource(exchange, target),
+    };
+    match counter.presented_payment()? {
+        None if denied.payment_pending => Err(pending()),
+        None => counter.offer(),
+        Some(Ok(payment)) => counter.take(payment).await,
+        Some(Err(refusal)) => counter.refuse(&refusal),
+    }
+}
+
+fn rate_limited(decision: &Decision, denied: &Denied) -> Problem {
+    let (name, limit) = (&decision.endpoint, &denied.limit);
+    let what = match denied.by {
+        DeniedBy::Limit => format!("the limit {limit} of {name} is used up"),
+        DeniedBy::Slots => format!("as many requests to {name} are running as may"),
+        DeniedBy::QueueFull => format!("as many requests to {name} are waiting as may"),
+    };
+    let detail = match denied.wait {
+        Some(wait) => format!("{what}; this request passes in {wait}"),
+        None => format!("this request asks for more than the limit {limit} of {name} can ever give"),
+    };
+    limit_members(Problem::new(denied.by.problem(), detail).retry_after(denied.wait), decision, denied)
+}
+
+fn limit_members(problem: Problem, decision: &Decision, denied: &Denied) -> Problem {
+    let problem = problem.with("endpoint", decision.endpoint.as_str());
+    match decision.standings.iter().find(|standing| standing.name == denied.limit) {
+        Some(standing) => problem
+            .with("unit", standing.unit.clone())
+            .with("limit", standing.limit)
+            .with("remaining", standing.remaining),
+        None => problem,
+    }
+}
+
+fn pending() -> Problem {
+    let detail = "a payment of this client is being settled; send the request again, and do not pay again";
+    Problem::new(ProblemKind::PaymentPending, detail).retry_after(Some(SOON))
+}
+
+/// The resource that is sold: taken from the request's own URL, never from what a payment or a forwarding field says.
+fn resource(exchange: &Exchange, target: &Target) -> Resource {
+    let url = format!("{}{}", origin::scheme_and_host(&exchange.request.url()), target.path.as_str());
+    Resource {
+        url,
+        description: format!("{} {}", target.method, target.path.as_str()),
+        mime_type: String::new(),
+    }
+}
+
+/// A refusal, in x402's words and for people.
+struct Refusal {
+    reason: String,
+    detail: String,
+    payer: Option<Address>,
+    network: Option<Network>,
+    version: Version,
+}
+
+impl Counter<'_> {
+    /// The payment that the request brings: none, a good one as far as can be told here, or one that is refused.
+    fn presented_payment(&self) -> Outcome<Option<std::result::Result<Payment, Refusal>>> {
+        let fields = [(PAYMENT_SIGNATURE, Version::V2), (X_PAYMENT, Version::V1)];
+        let mut brought = fields
+            .into_iter()
+            .filter_map(|(name, version)| Some((name, version, self.exchange.header(name)?)));
+        let Some((name, version, value)) = brought.next() else { return Ok(None) };
+        if let Some((second, _, _)) = brought.next() {
+            return Err(bad_payment(name, &format!("comes beside {second}; send one payment")));
+        }
+        if value.contains(',') {
+            return Err(bad_payment(name, "comes more than once; send one payment"));
+        }
+        let now = clock::now().seconds();
+        let unreadable = |fault: crate::pay::x402::BadPayment| bad_payment(name, &fault.to_string());
+        let checked = match version {
+            Version::V2 => v2::check(&v2::decode(&value).map_err(unreadable)?, &self.offers, now),
+            Version::V1 => {
+                v1::check(&v1::decode(&value).map_err(unreadable)?, &self.offers, &self.resource, now)
+            }
+        };
+        Ok(Some(checked.map_err(|refused| Refusal {
+            reason: refused.reason().to_owned(),
+            detail: refused.to_string(),
+            payer: None,
+            network: None,
+            version,
+        })))
+    }
+
+    /// The 402 that every stock client can pay.
+    fn offer(&self) -> Outcome<web_sys::Response> {
+        let price = self.price();
+        let detail = format!(
+            "the limit of {} is used up; {price} buys {} more, or wait{}",
+            self.decision.endpoint,
+            self.terms.grants.first().map(|grant| grant.quantity).unwrap_or_default(),
+            self.denied.wait.map(|wait| format!(" {wait}")).unwrap_or_default()
+        );
+        self.challenge(Problem::new(ProblemKind::PaymentRequired, detail), None)
+    }
+
+    fn price(&self) -> String {
+        self.offers
+            .first()
+            .map(|offer| format!("{} {}", offer.price(), offer.asset.symbol))
+            .unwrap_or_default()
+    }
+
+    /// The 402 again, with why the payment was refused.
+    fn refuse(&self, refusal: &Refusal) -> Outcome<web_sys::Response> {
+        let detail = format!("the payment was refused: {}; no money moved", refusal.detail);
+        let problem =
+            Problem::new(ProblemKind::VerificationFailed, detail).with("reason", refusal.reason.clone());
+        let answer = self.challenge(problem, Some(&refusal.reason))?;
+        let failed = SettlementResponse::Failed { reason: refusal.reason.clone(), payer: refusal.payer };
+        // What matched no offer of ours is answered in the name of the first.
+        let network = refusal.network.or(self.offers.first().map(|offer| offer.network));
+        if let Some(network) = network {
+            self.exchange.ours(put_settlement(&answer, refusal.version, network, &failed))?;
+        }
+        Ok(answer)
+    }
+
+    /// A problem and both versions' challenges in one answer: v2 in a header field, v1 in the body.
+    fn challenge(&self, problem: Problem, refused: Option<&str>) -> Outcome<web_sys::Response> {
+        let problem = limit_members(problem, self.decision, self.denied)
+            .retry_after(self.denied.wait)
+            .with("price", self.price())
+            .with("x402Version", 1)
+            .with("error", refused.unwrap_or("X-PAYMENT header is required"))
+            .with("accepts", v1::accepts(&self.offers, &self.resource));
+        let problem = match self.exchange.sign_in_error() {
+            Some(error) => problem.with("sign_in_error", error),
+            None => problem,
+        };
+        self.exchange.ours((|| -> Result<web_sys::Response> {
+            let answer = gate::problem_answer(self.exchange, &problem)?;
+            let required = v2::payment_required_header(
+                &self.offers,
+                &self.resource,
+                refused.unwrap_or("PAYMENT-SIGNATURE header is required"),
+                &identity::extensions(self.exchange)?,
+            );
+            answer.headers().set("PAYMENT-REQUIRED", &required)?;
+            Ok(answer)
+        })())
+    }
+
+    /// Takes a payment that passed every local check, and lets the request through once it is credited.
+    async fn take(&self, payment: Payment) -> Outcome<web_sys::Response> {
+        let body = origin::read_body(self.exchange).await?;
+        let service =
+            Service { path: self.target.path.as_str().to_owned(), request_hash: sha256_label(&body) };
+        let suffix = self.exchange.ours(clock::random_hex(RECEIPT_SUFFIX_BYTES))?;
+        let presentation = Presentation {
+            receipt_id: receipt_id(&payment.id(), &suffix),
+            payment: payment.clone(),
+            account: self.account.clone(),
+            endpoint: self.decision.endpoint.clone(),
+            grants: self.terms.grants.clone(),
+            attempt: self.exchange.attempt(self.target),
+            service: service.clone(),
+        };
+        let call = PaymentCall::Present(Box::new(presentation));
+        let name = payment_object(&payment.id());
+        let presented = self.exchange.ours(objects::payment(&self.exchange.env, &name, &call).await)?;
+        match presented {
+            Presented::Credited { decision, settlement, receipt_id } => {
+                let sold = paid_answer::Sold { payment, settlement, receipt_id, service };
+                self.deliver(&decision, sold, body).await
+            }
+            Presented::Used { receipt_id } => self.repeat(body, &receipt_id).await,
+            Presented::Foreign => Err(Problem::new(
+                ProblemKind::PaymentUsed,
+                "this payment was presented by another client before",
+            )),
+            Presented::Refused { reason } => self.refuse(&Refusal {
+                detail: format!("the facilitator says {reason}"),
+                reason,
+                payer: Some(payment.payer()),
+                network: Some(payment.offer().network),
+                version: payment.version(),
+            }),
+            Presented::Unavailable { why } => {
+                console_error!("{} facilitator: {why}", self.exchange.request_id);
+                let detail =
+                    "no facilitator could check the payment; nothing was taken, send the same payment again";
+                Err(Problem::new(ProblemKind::FacilitatorUnavailable, detail).retry_after(Some(SOON)))
+            }
+            Presented::Pending => Err(pending()),
+        }
+    }
+
+    /// Lets a request through that was just paid for.
+    async fn deliver(
+        &self,
+        decision: &Decision,
+        sold: paid_answer::Sold,
+        body: Vec<u8>,
+    ) -> Outcome<web_sys::Response> {
+        console_log!(
+            "{} credited {} by {}",
+            self.exchange.request_id,
+            self.account,
+            sold.settlement.transaction
+        );
+        self.exchange.note(&decision.standings, decision.at);
+        let payer = Some(sold.payment.payer().to_string());
+        let introduction = origin::Introduction::read(self.account, decision, payer, body);
+        let forwarded = match &decision.verdict {
+            Verdict::Admitted(_) => {
+                gate::forward(self.exchange, self.account, self.target, decision, &introduction).await
+            }
+            // A refill smaller than the request's cost: the tokens are there, and the next payment adds to them.
+            Verdict::NoAccess | Verdict::Denied(_) => Err(rate_limited(self.decision, self.denied)),
+        };
+        // Whatever the origin did, the payment was taken: its receipt and what it bought are told in any case.
+        let answer = match forwarded {
+            Ok(answer) => answer,
+            Err(problem) => self.exchange.ours(gate::problem_answer(self.exchange, &problem))?,
+        };
+        self.put_payment_fields(&answer, &sold.payment, &sold.settlement)?;
+        self.exchange.hand_session_to(self.account);
+        self.exchange.ours(paid_answer::with_receipt(self.exchange, answer, sold).await)
+    }
+
+    fn put_payment_fields(
+        &self,
+        answer: &web_sys::Response,
+        payment: &Payment,
+        settlement: &Settlement,
+    ) -> Outcome<()> {
+        let settled = SettlementResponse::Settled {
+            transaction: settlement.transaction.clone(),
+            payer: payment.payer(),
+        };
+        self.exchange.ours(put_settlement(answer, payment.version(), payment.offer().network, &settled))
+    }
+
+    /// The same payment again, credited before: an ordinary request by now, if there are tokens.
+    async fn repeat(&self, body: Vec<u8>, receipt_id: &str) -> Outcome<web_sys::Response> {
+        let decision: Decision =
+            self.exchange.ask(self.account, AccountCall::Attempt(self.exchange.attempt(self.target))).await?;
+        self.exchange.note(&decision.standings, decision.at);
+        if matches!(decision.verdict, Verdict::Admitted(_)) {
+            let introduction = origin::Introduction::read(self.account, &decision, None, body);
+            return gate::forward(self.exchange, self.account, self.target, &decision, &introduction).await;
+        }
+        let receipt = format!("{}/receipts/{receipt_id}", self.exchange.settings.config.prefix);
+        let detail = "this payment was credited before, and what it bought is used up";
+        Err(Problem::new(ProblemKind::PaymentUsed, detail).with("receipt", Value::from(receipt)))
+    }
+}
+
+/// Tells the payer what became of the settlement, in the form of its version and in the name of the network it paid on.
+fn put_settlement(
+    answer: &web_sys::Response,
+    version: Version,
+    network: Network,
+    response: &SettlementResponse,
+) -> Result<()> {
+    let (field, value) = match version {
+        Version::V2 => ("PAYMENT-RESPONSE", v2::payment_response_header(response, &network)),
+        Version::V1 => ("X-PAYMENT-RESPONSE", v1::payment_response_header(response, &network)),
+    };
+    Ok(answer.headers().set(field, &value)?)
+}
+
+fn bad_payment(field: &str, fault: &str) -> Problem {
+    Problem::new(ProblemKind::BadPayment, format!("{field} {fault}")).with("header", field)
+}

@@ -1,0 +1,224 @@
+//! The gate's own endpoints, under the prefix.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use worker::{console_error, web_sys};
+
+use super::exchange::{Exchange, Outcome};
+use super::{answer, backend_endpoints, clock, identity, ledger, receipt_store};
+use crate::bill::summary::{Period, bill, total};
+use crate::contract::{AccountCall, LiveUsage, Survey};
+use crate::endpoint::{EndpointName, Target};
+use crate::limit::standing::Standing;
+use crate::pay::receipt::SignedReceipt;
+use crate::problem::{Problem, ProblemKind};
+use crate::time::Span;
+
+/// Answers a request for `path`, which follows the prefix.
+pub(super) async fn answer(
+    exchange: &Exchange,
+    path: &str,
+    query: Option<&str>,
+) -> Outcome<web_sys::Response> {
+    let method = exchange.request.method();
+    if matches!(path, "/attempt" | "/end") {
+        return match method.as_str() {
+            "POST" => backend_endpoints::answer(exchange, path).await,
+            _ => Err(Problem::new(ProblemKind::MethodNotAllowed, format!("{path} takes POST, not {method}"))),
+        };
+    }
+    let known = matches!(path, "/health" | "/limits" | "/usage" | "/receipt-key")
+        || path.starts_with("/receipts/")
+        || path.starts_with("/problems/");
+    if known && !matches!(method.as_str(), "GET" | "HEAD") {
+        return Err(Problem::new(ProblemKind::MethodNotAllowed, format!("{path} takes GET, not {method}")));
+    }
+    match path {
+        "/health" => exchange.ours(answer::json(200, &health())),
+        "/limits" => limits(exchange, query).await,
+        "/usage" => usage(exchange, query).await,
+        "/receipt-key" => receipt_key(exchange),
+        _ => match path.split_once('/').and_then(|(_, rest)| rest.split_once('/')) {
+            Some(("receipts", id)) => receipt(exchange, id).await,
+            Some(("problems", name)) => explain(exchange, name),
+            _ => Err(unknown(exchange, path)),
+        },
+    }
+}
+
+fn unknown(exchange: &Exchange, path: &str) -> Problem {
+    let prefix = &exchange.settings.config.prefix;
+    let known = "/health, /limits, /usage, /receipts/{id}, /receipt-key, /problems/{type}, /attempt, /end";
+    Problem::new(
+        ProblemKind::UnknownEndpoint,
+        format!("the gate has no {prefix}{path}; under {prefix} it has {known}"),
+    )
+}
+
+fn health() -> Value {
+    json!({ "status": "ok", "service": "tollgate", "version": env!("CARGO_PKG_VERSION") })
+}
+
+/// A parameter of the query, decoded.
+fn parameter(query: Option<&str>, name: &str) -> Option<String> {
+    let pairs = url::form_urlencoded::parse(query?.as_bytes());
+    pairs.into_iter().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}
+
+/// The caller's limits; nothing is spent. `endpoint` is a name of the plan, or a path.
+async fn limits(exchange: &Exchange, query: Option<&str>) -> Outcome<web_sys::Response> {
+    let account = identity::account(exchange).await?;
+    let wanted = parameter(query, "endpoint");
+    let survey: Survey = exchange.ask(&account, AccountCall::Survey(None)).await?;
+    let Some(wanted) = wanted else {
+        let all: Vec<Value> =
+            survey.endpoints.iter().map(|(name, standings)| endpoint_limits(name, standings)).collect();
+        let body = json!({ "client": account.as_str(), "plan": survey.plan, "endpoints": all });
+        return exchange.ours(answer::json(200, &body));
+    };
+    let named = survey.endpoints.iter().find(|(name, _)| name.as_str() == wanted).cloned();
+    let found = match named {
+        Some(found) => Some(found),
+        None => find_by_path(exchange, &account, &wanted).await?,
+    };
+    let Some((name, standings)) = found else {
+        let detail = format!("no access to endpoint: {wanted}; the plan {} does not list it", survey.plan);
+        return Err(Problem::new(ProblemKind::UnknownEndpoint, detail).with("endpoint", wanted));
+    };
+    exchange.note(&standings, clock::now());
+    let mut body = endpoint_limits(&name, &standings);
+    if let Value::Object(members) = &mut body {
+        members.insert("client".to_owned(), account.as_str().into());
+        members.insert("plan".to_owned(), survey.plan.into());
+    }
+    exchange.ours(answer::json(200, &body))
+}
+
+async fn find_by_path(
+    exchange: &Exchange,
+    account: &crate::client::AccountId,
+    wanted: &str,
+) -> Outcome<Option<(EndpointName, Vec<Standing>)>> {
+    let target =
+        Target::named(wanted).map_err(|fault| Problem::new(ProblemKind::BadRequest, fault.to_string()))?;
+    let survey: Survey = exchange.ask(account, AccountCall::Survey(Some(target))).await?;
+    Ok(survey.endpoints.into_iter().next())
+}
+
+fn endpoint_limits(name: &EndpointName, standings: &[Standing]) -> Value {
+    let bucket = standings.iter().find_map(|standing| standing.tokens.map(|tokens| (tokens, standing.quota)));
+    json!({
+        "endpoint": name.as_str(),
+        "tokens": bucket.and_then(|(tokens, _)| decimal(&tokens.to_string())),
+        "capacity": bucket.map(|(_, capacity)| capacity),
+        "limits": limit_values(standings),
+        "credits": "0",
+    })
+}
+
+/// The limits as the gate's JSON tells them.
+pub(super) fn limit_values(standings: &[Standing]) -> Vec<Value> {
+    standings
+        .iter()
+        .map(|standing| {
+            json!({
+                "name": standing.name,
+                "unit": standing.unit,
+                "limit": standing.limit,
+                "remaining": standing.remaining,
+                "reset_after": standing.reset_after.map(seconds),
+            })
+        })
+        .collect()
+}
+
+/// Seconds, with milliseconds as decimals.
+fn seconds(span: Span) -> Value {
+    let (whole, milliseconds) = (span.get() / 1000, span.get() % 1000);
+    if milliseconds == 0 {
+        whole.into()
+    } else {
+        decimal(&format!("{whole}.{milliseconds:03}")).unwrap_or(Value::Null)
+    }
+}
+
+/// A JSON number written as that decimal.
+fn decimal(text: &str) -> Option<Value> {
+    serde_json::from_str(text).ok()
+}
+
+/// The caller's bill.
+async fn usage(exchange: &Exchange, query: Option<&str>) -> Outcome<web_sys::Response> {
+    let account = identity::account(exchange).await?;
+    let mut period = Period::month_so_far(clock::now());
+    if let Some(from) = parameter(query, "from") {
+        period.from = ledger::hour_of(&from).ok_or_else(|| bad_time("from", &from))?;
+    }
+    if let Some(to) = parameter(query, "to") {
+        period.to = ledger::hour_of(&to).ok_or_else(|| bad_time("to", &to))?;
+    }
+    let live: LiveUsage = exchange.ask(&account, AccountCall::Usage).await?;
+    let lines = exchange.ours(ledger::usage(&exchange.env, &account, period).await)?;
+    let tender = exchange.settings.config.payment.as_ref().and_then(|payment| payment.tenders.first());
+    let asset = tender.map(|tender| (tender.asset.symbol.as_str(), tender.asset.decimals));
+    let body = bill(account.as_str(), &live.plan, period, &total(&lines, &live, period), asset);
+    exchange.ours(answer::json(200, &body))
+}
+
+fn bad_time(name: &str, value: &str) -> Problem {
+    let detail = format!(
+        "`{name}={value}` is not a time; write RFC 3339 in UTC, such as 2026-01-06T10:00:00Z or 2026-01-06"
+    );
+    Problem::new(ProblemKind::BadRequest, detail)
+}
+
+fn receipt_key(exchange: &Exchange) -> Outcome<web_sys::Response> {
+    let Some(keys) = &exchange.settings.keys else {
+        return Err(Problem::new(ProblemKind::NotFound, "this gate takes no payments and signs no receipts"));
+    };
+    let body = json!({
+        "algorithm": "secp256k1-keccak256",
+        "public_key": keys.receipts.public_key_hex(),
+        "address": keys.receipts.address().checksummed(),
+    });
+    exchange.ours(answer::json(200, &body))
+}
+
+async fn receipt(exchange: &Exchange, id: &str) -> Outcome<web_sys::Response> {
+    let admitted: bool = exchange.ask(&identity::address(exchange), AccountCall::LookUpReceipt).await?;
+    if !admitted {
+        let detail = "receipts can be looked up ten times a minute from one address";
+        return Err(Problem::new(ProblemKind::RateLimited, detail).retry_after(Some(Span::seconds(6))));
+    }
+    let found = receipt_store::find(&exchange.env, id, clock::now()).await;
+    let found = found.inspect_err(|error| console_error!("{} receipt: {error}", exchange.request_id));
+    if let Some(kept) = exchange.ours(found)? {
+        exchange.ours((|| {
+            // The receipt's members stay in the order in which they were signed.
+            let found = FoundReceipt { signed: &kept.signed, status: "valid" };
+            answer::text(200, "application/json", &serde_json::to_string(&found)?)
+        })())
+    } else {
+        let body =
+            json!({ "error": "Receipt not found", "message": "Receipt may have expired or never existed" });
+        exchange.ours(answer::json(404, &body))
+    }
+}
+
+/// A receipt as `GET /receipts/{id}` answers it.
+#[derive(Serialize)]
+struct FoundReceipt<'a> {
+    #[serde(flatten)]
+    signed: &'a SignedReceipt,
+    status: &'static str,
+}
+
+/// The page that explains a problem type.
+fn explain(exchange: &Exchange, name: &str) -> Outcome<web_sys::Response> {
+    let Some(kind) = ProblemKind::named(name) else {
+        return Err(Problem::new(ProblemKind::NotFound, format!("there is no problem type `{name}`")));
+    };
+    let body =
+        json!({ "type": name, "title": kind.title(), "status": kind.status(), "what_to_do": kind.advice() });
+    exchange.ours(answer::json(200, &body))
+}

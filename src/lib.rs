@@ -1,0 +1,25 @@
+//! Tollgate: a rate-limiting gate for Cloudflare Workers whose clients can pay for more through HTTP 402.
+//!
+//! The way of a request, and where each part of it is decided:
+//!
+//! 1. [`endpoint`]: what is asked for; [`client`]: who asks.
+//! 2. [`limit`]: how much the client may still use. [`limit::account`] is the one decision about a request.
+//! 3. [`pay`]: what more costs, and was it paid. [`pay::purchase`] is the one state machine of a payment.
+//! 4. [`bill`]: what it adds up to.
+//! 5. [`problem`]: every error there is. [`config`]: every setting there is.
+//!
+//! All of that is the domain: pure, without a clock, randomness or a platform, and tested natively. [`contract`] is
+//! what the worker and its Durable Objects say to each other, and `edge` (feature `edge`) runs it all on Cloudflare.
+
+pub mod bill;
+pub mod client;
+pub mod config;
+pub mod contract;
+#[cfg(feature = "edge")]
+pub mod edge;
+pub mod endpoint;
+pub mod fields;
+pub mod limit;
+pub mod pay;
+pub mod problem;
+pub mod time;

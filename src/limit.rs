@@ -1,0 +1,14 @@
+//! How much a client may use.
+
+pub mod account;
+pub mod allowance;
+pub mod bucket;
+pub mod decision;
+pub mod headers;
+pub mod plan;
+pub mod request;
+pub mod slots;
+pub mod standing;
+pub mod tokens;
+pub mod units;
+pub mod window;

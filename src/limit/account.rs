@@ -1,0 +1,487 @@
+//! The account of one client: all that it may still use, what it has paid for, and what it used.
+//!
+//! Every decision is one step of a pure value: the account, a request and the rules go in; the next account and the
+//! decision come out. Nothing here reads a clock, stores or sends.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::allowance::{Allowance, CONCURRENT, Denier, LOOKS_AHEAD, Need, NoTurn};
+use super::bucket::{Bucket, BucketPolicy, Wait};
+use super::decision::{Admitted, Decision, Denied, DeniedBy, Grant, SaleTerms, Verdict};
+use super::plan::{Endpoint, OverLimit, Plan, Plans, Policy, QueuePolicy, Sale};
+use super::standing::Standing;
+use super::tokens::{Rate, Tokens};
+use crate::bill::usage::Usage;
+use crate::client::AccountId;
+use crate::contract::{Attempt, Credit, End};
+use crate::endpoint::EndpointName;
+use crate::pay::x402::PaymentId;
+use crate::time::{Millis, Span};
+
+/// How long an idle object is kept in memory at least before the platform may evict it: 10 s.
+const EVICTION: Span = Span::seconds(10);
+
+/// How often receipts may be looked up: ten a minute.
+const RECEIPT_LOOKUPS: BucketPolicy =
+    BucketPolicy { capacity: Tokens::whole(10), rate: Rate::per_minute(Tokens::whole(10)), shown_limit: 10 };
+
+/// What holds for every account, from the settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    /// The plans.
+    pub plans: &'a Plans,
+    /// The plan of an account that has none of its own.
+    pub default_plan: &'a str,
+    /// Whether payments are taken; without them, `pay` behaves as `block`.
+    pub payment: bool,
+}
+
+impl<'a> Rules<'a> {
+    fn plan(&self) -> Option<&'a Plan> {
+        self.plans.get(self.default_plan)
+    }
+
+    fn endpoint(&self, name: &EndpointName) -> Option<&'a Endpoint> {
+        self.plan().and_then(|plan| plan.endpoint(name))
+    }
+}
+
+/// The account of one client.
+///
+/// Invariants: a payment in `credited` is not in `pending`, and was added to a limit exactly once; an endpoint without
+/// an allowance is whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    id: AccountId,
+    /// Tells this life of the account from an earlier one whose storage was deleted: see [`Usage`].
+    incarnation: String,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    allowances: BTreeMap<EndpointName, Allowance>,
+    /// Payments that are being settled and whose outcome may be unknown.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pending: BTreeSet<PaymentId>,
+    /// Payments that were credited and whose payment object may still repeat it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    credited: BTreeSet<PaymentId>,
+    /// Nonces that this wallet signed in with, until they are no longer good.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    nonces: BTreeMap<String, Millis>,
+    /// Lookups of receipts left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lookups: Option<Bucket>,
+    /// What was used.
+    #[serde(default)]
+    usage: Usage,
+}
+
+/// The account as it is stored, with the version of its form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoredAccount {
+    /// The first form.
+    V1(Account),
+}
+
+impl Account {
+    /// A new account. `incarnation` must never have been used for this client before.
+    #[must_use]
+    pub fn new(id: AccountId, incarnation: String) -> Self {
+        Self {
+            id,
+            incarnation,
+            allowances: BTreeMap::new(),
+            pending: BTreeSet::new(),
+            credited: BTreeSet::new(),
+            nonces: BTreeMap::new(),
+            lookups: None,
+            usage: Usage::default(),
+        }
+    }
+
+    /// Whose account it is.
+    #[must_use]
+    pub const fn id(&self) -> &AccountId {
+        &self.id
+    }
+
+    /// Which life of the account this is.
+    #[must_use]
+    pub fn incarnation(&self) -> &str {
+        &self.incarnation
+    }
+
+    /// What was used and the ledger may not have.
+    #[must_use]
+    pub const fn usage(&self) -> &Usage {
+        &self.usage
+    }
+
+    /// Decides about a request: everything is checked, then everything is counted.
+    #[must_use]
+    pub fn attempt(mut self, rules: &Rules<'_>, attempt: &Attempt, now: Millis) -> (Self, Decision) {
+        let plan = rules.default_plan.to_owned();
+        let Some(endpoint) = rules.plan().and_then(|found| found.find(&attempt.target)) else {
+            let endpoint = EndpointName::new(attempt.target.display());
+            return (
+                self,
+                Decision { plan, endpoint, verdict: Verdict::NoAccess, standings: Vec::new(), at: now },
+            );
+        };
+        let policy = &endpoint.policy;
+        let allowance = self.take_allowance(endpoint, now);
+        let need = Need::of_request(policy, &attempt.units);
+        let (allowance, verdict) = decide(allowance, policy, &need, &attempt.request, now);
+        let verdict = self.with_terms(verdict, rules);
+        if matches!(&verdict, Verdict::Admitted(admitted) if admitted.wait == Span::ZERO) {
+            self.usage.count_call(&endpoint.name, now);
+            self.usage.count_units(&endpoint.name, &need.units, now);
+        }
+        let standings = allowance.standings(policy, now);
+        self.allowances.insert(endpoint.name.clone(), allowance);
+        (self, Decision { plan, endpoint: endpoint.name.clone(), verdict, standings, at: now })
+    }
+
+    /// The allowance of an endpoint at `now`, taken out of the account. Queued requests whose turn has come are counted
+    /// as calls of that moment.
+    fn take_allowance(&mut self, endpoint: &Endpoint, now: Millis) -> Allowance {
+        let allowance = self.allowances.remove(&endpoint.name).unwrap_or_default();
+        for (turn, units) in allowance.turns_until(now) {
+            self.usage.count_call(&endpoint.name, turn);
+            self.usage.count_units(&endpoint.name, units, turn);
+        }
+        allowance.at(&endpoint.policy, now)
+    }
+
+    /// What only the account knows of a denial: whether payments are taken, and whether one is on its way.
+    fn with_terms(&self, verdict: Verdict, rules: &Rules<'_>) -> Verdict {
+        let Verdict::Denied(denied) = verdict else { return verdict };
+        let offer = denied.offer.filter(|_| rules.payment);
+        Verdict::Denied(Denied { offer, payment_pending: !self.pending.is_empty(), ..denied })
+    }
+
+    /// Where the client stands at each endpoint of its plan; nothing is spent.
+    #[must_use]
+    pub fn survey(&self, rules: &Rules<'_>, now: Millis) -> Vec<(EndpointName, Vec<Standing>)> {
+        let endpoints = rules.plan().into_iter().flat_map(Plan::endpoints);
+        endpoints.map(|endpoint| (endpoint.name.clone(), self.standings(endpoint, now))).collect()
+    }
+
+    /// Where the client stands at one endpoint; nothing is spent.
+    #[must_use]
+    pub fn standings_at(&self, rules: &Rules<'_>, name: &EndpointName, now: Millis) -> Vec<Standing> {
+        rules.endpoint(name).map(|endpoint| self.standings(endpoint, now)).unwrap_or_default()
+    }
+
+    fn standings(&self, endpoint: &Endpoint, now: Millis) -> Vec<Standing> {
+        let allowance = self.allowances.get(&endpoint.name).cloned().unwrap_or_default();
+        allowance.at(&endpoint.policy, now).standings(&endpoint.policy, now)
+    }
+
+    /// Takes in that a request has ended: its slot is free, and its further units count, even past the limit.
+    #[must_use]
+    pub fn end(mut self, rules: &Rules<'_>, end: &End, now: Millis) -> Self {
+        self.usage.count_units(&end.endpoint, &end.units, now);
+        if let Some(endpoint) = rules.endpoint(&end.endpoint) {
+            let allowance = self.take_allowance(endpoint, now).freed(&end.request);
+            self.allowances.insert(endpoint.name.clone(), allowance.with_units(&endpoint.policy, &end.units));
+        }
+        self
+    }
+
+    /// Takes in that a queued request's client went away before its turn: its place and its slot are free.
+    #[must_use]
+    pub fn leave(mut self, request: &str) -> Self {
+        self.allowances =
+            self.allowances.into_iter().map(|(name, allowance)| (name, allowance.freed(request))).collect();
+        self
+    }
+
+    /// Whether a wallet may sign in with that nonce: once, while it is good.
+    #[must_use]
+    pub fn sign_in(mut self, nonce: String, expires: Millis, now: Millis) -> (Self, bool) {
+        self.nonces.retain(|_, expires| now < *expires);
+        let unused = now < expires && !self.nonces.contains_key(&nonce);
+        if unused {
+            self.nonces.insert(nonce, expires);
+        }
+        (self, unused)
+    }
+
+    /// Whether the client may look up one more receipt: ten at once, ten a minute.
+    #[must_use]
+    pub fn look_up_receipt(mut self, now: Millis) -> (Self, bool) {
+        let bucket = self.lookups.unwrap_or(Bucket::full(&RECEIPT_LOOKUPS, now)).at(&RECEIPT_LOOKUPS, now);
+        let taken = bucket.take(Tokens::ONE, &RECEIPT_LOOKUPS, now);
+        self.lookups = Some(taken.unwrap_or(bucket));
+        (self, taken.is_ok())
+    }
+
+    /// Notes that a payment is about to be settled: until it is credited or withdrawn, nobody is asked to pay again.
+    #[must_use]
+    pub fn announce(mut self, payment: PaymentId) -> Self {
+        if !self.credited.contains(&payment) {
+            self.pending.insert(payment);
+        }
+        self
+    }
+
+    /// Notes that a payment was refused.
+    #[must_use]
+    pub fn withdraw(mut self, payment: &PaymentId) -> Self {
+        self.pending.remove(payment);
+        self
+    }
+
+    /// Adds what was paid for, exactly once for each payment. What accrued up to `now` counts.
+    #[must_use]
+    pub fn credit(mut self, rules: &Rules<'_>, credit: &Credit, now: Millis) -> Self {
+        self.pending.remove(&credit.payment);
+        if !self.credited.insert(credit.payment.clone()) {
+            return self;
+        }
+        self.usage.count_payment(&credit.endpoint, credit.amount, now);
+        credit.grants.iter().fold(self, |account, grant| account.granted(rules, &credit.endpoint, grant, now))
+    }
+
+    /// Adds what was paid for to a limit of an endpoint.
+    #[must_use]
+    pub fn granted(mut self, rules: &Rules<'_>, name: &EndpointName, grant: &Grant, now: Millis) -> Self {
+        let allowance = match rules.endpoint(name) {
+            Some(endpoint) => self.take_allowance(endpoint, now),
+            // The plan changed since: what was paid for is kept for when it has the endpoint again.
+            None => self.allowances.remove(name).unwrap_or_default(),
+        };
+        self.allowances.insert(name.clone(), allowance.granted(&grant.limit, grant.quantity, now));
+        self
+    }
+
+    /// Forgets a credited payment whose object will never repeat it.
+    #[must_use]
+    pub fn acknowledge(mut self, payment: &PaymentId) -> Self {
+        self.credited.remove(payment);
+        self
+    }
+
+    /// Notes that the ledger has the usage as it was at `revision`, taken at `taken`.
+    #[must_use]
+    pub fn flushed(mut self, revision: u64, taken: Millis, now: Millis) -> Self {
+        self.usage.flushed(revision, taken, now);
+        self
+    }
+
+    /// The account at `now` without what is whole again: queued requests whose turn has come are counted, and what
+    /// nothing can be told from is dropped.
+    #[must_use]
+    pub fn tidied(mut self, rules: &Rules<'_>, now: Millis) -> Self {
+        self.nonces.retain(|_, expires| now < *expires);
+        let lookups = self.lookups.map(|bucket| bucket.at(&RECEIPT_LOOKUPS, now));
+        self.lookups = lookups.filter(|bucket| bucket.level() < RECEIPT_LOOKUPS.capacity);
+        for endpoint in rules.plan().into_iter().flat_map(Plan::endpoints) {
+            if self.allowances.contains_key(&endpoint.name) {
+                let allowance = self.take_allowance(endpoint, now);
+                if allowance.until_whole(&endpoint.policy, now) != Wait::For(Span::ZERO) {
+                    self.allowances.insert(endpoint.name.clone(), allowance);
+                }
+            }
+        }
+        self
+    }
+
+    /// Whether it holds what must be stored before an answer leaves: what was paid for, slots, places in a queue,
+    /// payments on their way, nonces that may not be used again.
+    #[must_use]
+    pub fn is_precious(&self, rules: &Rules<'_>) -> bool {
+        let precious = |(name, allowance): (&EndpointName, &Allowance)| {
+            allowance.is_precious(rules.endpoint(name).map(|endpoint| &endpoint.policy))
+        };
+        !self.pending.is_empty()
+            || !self.credited.is_empty()
+            || !self.nonces.is_empty()
+            || self.allowances.iter().any(precious)
+    }
+
+    /// Whether losing the free part would show: a limit stays short for longer than an idle object is kept.
+    #[must_use]
+    pub fn outlives_memory(&self, rules: &Rules<'_>, now: Millis) -> bool {
+        match self.until_whole(rules, now) {
+            Wait::For(span) => span > EVICTION,
+            Wait::Never => true,
+        }
+    }
+
+    /// How long until every limit is whole and nothing is held, pending or remembered; never while something is paid
+    /// for.
+    #[must_use]
+    pub fn until_whole(&self, rules: &Rules<'_>, now: Millis) -> Wait {
+        if !self.pending.is_empty() || !self.credited.is_empty() {
+            return Wait::Never;
+        }
+        let allowances = self.allowances.iter().map(|(name, allowance)| match rules.endpoint(name) {
+            Some(Endpoint { policy, .. }) => allowance.clone().at(policy, now).until_whole(policy, now),
+            None if allowance.is_precious(None) => Wait::Never,
+            None => Wait::For(Span::ZERO),
+        });
+        let nonces = self.nonces.values().map(|expires| Wait::For(expires.since(now)));
+        let lookups =
+            self.lookups.map(|bucket| bucket.at(&RECEIPT_LOOKUPS, now).until_whole(&RECEIPT_LOOKUPS, now));
+        allowances.chain(nonces).chain(lookups).fold(Wait::For(Span::ZERO), Wait::longer)
+    }
+
+    /// Whether nothing would be lost if its storage were deleted: full, nothing paid, owed, held or unflushed.
+    #[must_use]
+    pub fn is_whole(&self, rules: &Rules<'_>, now: Millis) -> bool {
+        self.usage.unflushed_since().is_none() && self.until_whole(rules, now) == Wait::For(Span::ZERO)
+    }
+}
+
+/// Decides, and makes of a denial's wait a promise.
+fn decide(
+    allowance: Allowance,
+    policy: &Policy,
+    need: &Need,
+    request: &str,
+    now: Millis,
+) -> (Allowance, Verdict) {
+    let (allowance, verdict) = judge(allowance, policy, need, request, now);
+    let Verdict::Denied(denied) = verdict else { return (allowance, verdict) };
+    let wait = denied.wait.and_then(|wait| promise(&allowance, policy, need, request, wait, now));
+    (allowance, Verdict::Denied(Denied { wait, ..denied }))
+}
+
+/// How long a denied request must wait, at least `wait`. What admits now may deny by then: an extension that was paid
+/// for ends with its window, and who gets a slot may find the queue too long.
+fn promise(
+    allowance: &Allowance,
+    policy: &Policy,
+    need: &Need,
+    request: &str,
+    mut wait: Span,
+    now: Millis,
+) -> Option<Span> {
+    for _ in 0..LOOKS_AHEAD {
+        let then = now.plus(wait);
+        match judge(allowance.clone().at(policy, then), policy, need, request, then).1 {
+            Verdict::Denied(Denied { wait: further, .. }) => wait = wait.plus(further?),
+            Verdict::Admitted(_) | Verdict::NoAccess => break,
+        }
+    }
+    Some(wait)
+}
+
+/// Checks everything, and counts it when the request may pass.
+fn judge(
+    allowance: Allowance,
+    policy: &Policy,
+    need: &Need,
+    request: &str,
+    now: Millis,
+) -> (Allowance, Verdict) {
+    let deniers = allowance.check(policy, need, now);
+    let slot = deniers.iter().position(|denier| denier.limit == CONCURRENT);
+    let slot = slot.and_then(|nth| deniers.get(nth..=nth));
+    match (&policy.over_limit, slot) {
+        // It waits for the slot alone: over its other limits it is queued or passes degraded.
+        (OverLimit::Queue(_) | OverLimit::Degrade(_), Some(slot)) => deny(allowance, slot, None),
+        // Nobody overtakes those who wait already.
+        (OverLimit::Queue(queue), None) if !deniers.is_empty() || allowance.queued() > 0 => {
+            wait_in_line(allowance, policy, queue, need, &deniers, request, now)
+        }
+        _ if deniers.is_empty() => pass(allowance, policy, need, request, now),
+        (OverLimit::Pay(sale), None) => {
+            let terms = terms(&allowance, policy, need, sale, &deniers, now);
+            deny(allowance, &deniers, terms)
+        }
+        (OverLimit::Degrade(to), None) => {
+            let admitted = Admitted {
+                degraded: true,
+                degrade_to: to.clone(),
+                tell_end: policy.counts_ends(),
+                ..Admitted::default()
+            };
+            (allowance.holding_slot(policy, request, now), Verdict::Admitted(admitted))
+        }
+        (OverLimit::Block | OverLimit::Pay(_) | OverLimit::Queue(_), _) => deny(allowance, &deniers, None),
+    }
+}
+
+fn pass(
+    allowance: Allowance,
+    policy: &Policy,
+    need: &Need,
+    request: &str,
+    now: Millis,
+) -> (Allowance, Verdict) {
+    let before = allowance.paid();
+    let allowance = allowance.counted(policy, need, now).holding_slot(policy, request, now);
+    let paid = before.minus(allowance.paid()).unwrap_or_default();
+    let admitted = Admitted { paid, tell_end: policy.counts_ends(), ..Admitted::default() };
+    (allowance, Verdict::Admitted(admitted))
+}
+
+fn wait_in_line(
+    allowance: Allowance,
+    policy: &Policy,
+    queue: &QueuePolicy,
+    need: &Need,
+    deniers: &[Denier],
+    request: &str,
+    now: Millis,
+) -> (Allowance, Verdict) {
+    match allowance.turn(policy, queue, need, now) {
+        Ok(turn) => {
+            let admitted =
+                Admitted { wait: turn.since(now), tell_end: policy.counts_ends(), ..Admitted::default() };
+            let waiting = allowance.holding_slot(policy, request, turn).reserved(request, turn, need.clone());
+            (waiting, Verdict::Admitted(admitted))
+        }
+        Err(no_turn) => {
+            let (by, wait) = match no_turn {
+                NoTurn::QueueFull(wait) => (DeniedBy::QueueFull, Some(wait)),
+                NoTurn::TooLong(wait) => (DeniedBy::Limit, Some(wait)),
+                NoTurn::Never => (DeniedBy::Limit, None),
+            };
+            let limit = deniers.first().map_or_else(|| policy.first_limit(), |denier| denier.limit.clone());
+            (allowance, Verdict::Denied(Denied { by, limit, wait, offer: None, payment_pending: false }))
+        }
+    }
+}
+
+fn deny(allowance: Allowance, deniers: &[Denier], offer: Option<SaleTerms>) -> (Allowance, Verdict) {
+    let by = if deniers.iter().all(|denier| denier.limit == CONCURRENT) {
+        DeniedBy::Slots
+    } else {
+        DeniedBy::Limit
+    };
+    // The limit that denies longest is the one to tell of; one that denies for ever before all others.
+    let worst = deniers
+        .iter()
+        .reduce(|worst, next| if Wait::longer(worst.wait, next.wait) == worst.wait { worst } else { next });
+    let limit = worst.map(|denier| denier.limit.clone()).unwrap_or_default();
+    let wait = match worst.map(|denier| denier.wait) {
+        Some(Wait::For(span)) => Some(span),
+        Some(Wait::Never) | None => None,
+    };
+    (allowance, Verdict::Denied(Denied { by, limit, wait, offer, payment_pending: false }))
+}
+
+/// What one payment would add to the limits that deny, if the request passes then: nobody pays in vain.
+fn terms(
+    allowance: &Allowance,
+    policy: &Policy,
+    need: &Need,
+    sale: &Sale,
+    deniers: &[Denier],
+    now: Millis,
+) -> Option<SaleTerms> {
+    let grant = |denier: &Denier| {
+        Some(Grant { limit: denier.limit.clone(), quantity: policy.refill_of(sale, &denier.limit)? })
+    };
+    let grants: Vec<Grant> = deniers.iter().map(grant).collect::<Option<_>>()?;
+    let paid =
+        grants.iter().fold(allowance.clone(), |paid, grant| paid.granted(&grant.limit, grant.quantity, now));
+    let helps = paid.check(policy, need, now).is_empty();
+    helps.then_some(SaleTerms { price: sale.price, grants })
+}

@@ -1,0 +1,302 @@
+//! What a client may still use at one endpoint: its bucket, windows and slots, and the requests that wait in its queue.
+//!
+//! Everything is checked first, then everything is counted: a denied request counts nowhere.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::bucket::{Bucket, Wait};
+use super::plan::{Policy, QueuePolicy};
+use super::slots::Slots;
+use super::standing::Standing;
+use super::tokens::Tokens;
+use super::units::{REQUEST, Units};
+use super::window::Window;
+use crate::time::{Millis, Span};
+
+/// Queued requests start at least this long after one another, so that timers keep their order: 5 ms.
+const QUEUE_STEP: Span = Span::millis(5);
+/// The moment at which a request may pass is looked for in at most so many steps; each one passes a limit that denies.
+pub(super) const LOOKS_AHEAD: u32 = 64;
+
+/// What a request would use.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Need {
+    /// Tokens of the bucket.
+    pub cost: Tokens,
+    /// Units, the request itself among them.
+    pub units: Units,
+}
+
+impl Need {
+    /// What a request at an endpoint of that policy uses, with the units it tells beforehand.
+    #[must_use]
+    pub fn of_request(policy: &Policy, units: &Units) -> Self {
+        let units = if units.of(REQUEST) > Tokens::ZERO {
+            units.clone()
+        } else {
+            units.clone().with(REQUEST, Tokens::ONE)
+        };
+        Self { cost: policy.cost, units }
+    }
+}
+
+/// A request that waits for its turn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reservation {
+    request: String,
+    turn: Millis,
+    need: Need,
+}
+
+/// What a client may still use at one endpoint.
+///
+/// Invariants: the queue is in the order of its turns, and nothing of it is counted before its turn; an absent bucket
+/// is full, an absent window unused.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Allowance {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bucket: Option<Bucket>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    windows: BTreeMap<String, Window>,
+    #[serde(default, skip_serializing_if = "Slots::is_empty")]
+    slots: Slots,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    queue: Vec<Reservation>,
+}
+
+/// A limit that denies, by name, and how long it does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denier {
+    /// The limit's name: that of its [`Standing`].
+    pub limit: String,
+    /// How long it denies.
+    pub wait: Wait,
+}
+
+/// The name of the bucket among the limits of an endpoint.
+pub const BUCKET: &str = "bucket";
+/// The name of the slots among the limits of an endpoint.
+pub const CONCURRENT: &str = "concurrent";
+
+impl Allowance {
+    /// The allowance at `now`: what came back has come back, and queued requests whose turn has come are counted.
+    #[must_use]
+    pub fn at(mut self, policy: &Policy, now: Millis) -> Self {
+        let due = self.queue.iter().take_while(|reservation| reservation.turn <= now).count();
+        for reservation in self.queue.drain(..due).collect::<Vec<_>>() {
+            self = self.brought_to(policy, reservation.turn).counted(
+                policy,
+                &reservation.need,
+                reservation.turn,
+            );
+        }
+        self.brought_to(policy, now)
+    }
+
+    fn brought_to(mut self, policy: &Policy, now: Millis) -> Self {
+        self.bucket = match (self.bucket, &policy.bucket) {
+            (Some(bucket), Some(policy)) => Some(bucket.at(policy, now)),
+            (None, Some(policy)) => Some(Bucket::full(policy, now)),
+            // The plan has no bucket here now: what was paid for is kept for when it has one again.
+            (bucket, None) => bucket,
+        };
+        for window in &policy.windows {
+            let state = self.windows.remove(&window.name).unwrap_or_default();
+            self.windows.insert(window.name.clone(), state.at(window, now));
+        }
+        self.windows.retain(|name, _| policy.windows.iter().any(|window| window.name == *name));
+        self.slots = self.slots.at(now);
+        self
+    }
+
+    /// The limits that deny, of an allowance brought up to `now`; none when the request may pass.
+    #[must_use]
+    pub fn check(&self, policy: &Policy, need: &Need, now: Millis) -> Vec<Denier> {
+        let bucket = self.bucket.as_ref().zip(policy.bucket.as_ref());
+        let bucket = bucket.and_then(|(bucket, policy)| bucket.take(need.cost, policy, now).err());
+        let bucket = bucket.map(|wait| Denier { limit: BUCKET.to_owned(), wait });
+        let windows = policy.windows.iter().filter_map(|window| {
+            let wait = self.window(&window.name).check(need.units.of(&window.unit), window, now)?;
+            Some(Denier { limit: window.name.clone(), wait })
+        });
+        let slots = policy.slots.as_ref().and_then(|slots| self.slots.check(slots, now));
+        let slots = slots.map(|wait| Denier { limit: CONCURRENT.to_owned(), wait });
+        bucket.into_iter().chain(windows).chain(slots).collect()
+    }
+
+    fn window(&self, name: &str) -> Window {
+        self.windows.get(name).copied().unwrap_or_default()
+    }
+
+    /// Counts what a request uses; past a limit if need be. Tokens that the bucket does not have are not taken.
+    #[must_use]
+    pub fn counted(mut self, policy: &Policy, need: &Need, now: Millis) -> Self {
+        if let (Some(bucket), Some(policy)) = (self.bucket, &policy.bucket) {
+            self.bucket = Some(bucket.take(need.cost, policy, now).unwrap_or(bucket));
+        }
+        self.with_units(policy, &need.units)
+    }
+
+    /// Counts units in every window that counts them, past the limit if need be.
+    #[must_use]
+    pub fn with_units(mut self, policy: &Policy, units: &Units) -> Self {
+        for window in &policy.windows {
+            let quantity = units.of(&window.unit);
+            if quantity > Tokens::ZERO {
+                let counted = self.window(&window.name).count(quantity);
+                self.windows.insert(window.name.clone(), counted);
+            }
+        }
+        self
+    }
+
+    /// Holds a slot where the policy has slots.
+    #[must_use]
+    pub fn holding_slot(mut self, policy: &Policy, request: &str, from: Millis) -> Self {
+        if let Some(slots) = &policy.slots {
+            self.slots = self.slots.hold(request, slots, from);
+        }
+        self
+    }
+
+    /// Frees the slot of a request, and its place in the queue.
+    #[must_use]
+    pub fn freed(mut self, request: &str) -> Self {
+        self.slots = self.slots.free(request);
+        self.queue.retain(|reservation| reservation.request != request);
+        self
+    }
+
+    /// The turns of the queued requests that have come at `now` and are not counted yet, with what they use.
+    pub fn turns_until(&self, now: Millis) -> impl Iterator<Item = (Millis, &Units)> {
+        let due = self.queue.iter().take_while(move |reservation| reservation.turn <= now);
+        due.map(|reservation| (reservation.turn, &reservation.need.units))
+    }
+
+    /// How many requests wait for their turn.
+    #[must_use]
+    pub fn queued(&self) -> u64 {
+        u64::try_from(self.queue.len()).unwrap_or(u64::MAX)
+    }
+
+    /// When a request that cannot pass now would have its turn, after all that wait already.
+    ///
+    /// # Errors
+    /// Why it cannot wait.
+    pub fn turn(
+        &self,
+        policy: &Policy,
+        queue: &QueuePolicy,
+        need: &Need,
+        now: Millis,
+    ) -> Result<Millis, NoTurn> {
+        let mut turn = self.queue.last().map_or(now, |last| last.turn.plus(QUEUE_STEP));
+        for _ in 0..LOOKS_AHEAD {
+            let then = self.clone().at(policy, turn);
+            match longest(&then.check(policy, need, turn)) {
+                Some(Wait::For(span)) if span > Span::ZERO => turn = turn.plus(span),
+                Some(Wait::Never) => return Err(NoTurn::Never),
+                Some(Wait::For(_)) | None => return self.place(queue, turn, now),
+            }
+        }
+        Err(NoTurn::TooLong(turn.since(now).minus(queue.max_wait)))
+    }
+
+    /// Whether a request may wait for its `turn`; if not, it may when a place is free and its turn is near enough.
+    fn place(&self, queue: &QueuePolicy, turn: Millis, now: Millis) -> Result<Millis, NoTurn> {
+        let near_enough = turn.since(now).minus(queue.max_wait);
+        if self.queued() >= queue.max_queue {
+            let free = self.queue.first().map_or(turn, |first| first.turn).since(now);
+            return Err(NoTurn::QueueFull(free.max(near_enough)));
+        }
+        if near_enough > Span::ZERO { Err(NoTurn::TooLong(near_enough)) } else { Ok(turn) }
+    }
+
+    /// Puts a request into the queue.
+    #[must_use]
+    pub fn reserved(mut self, request: &str, turn: Millis, need: Need) -> Self {
+        self.queue.push(Reservation { request: request.to_owned(), turn, need });
+        self
+    }
+
+    /// The tokens of the bucket that were paid for.
+    #[must_use]
+    pub fn paid(&self) -> Tokens {
+        self.bucket.map(|bucket| bucket.paid()).unwrap_or_default()
+    }
+
+    /// Adds what was paid for to a limit: tokens on top of a bucket, units to a window until it ends.
+    #[must_use]
+    pub fn granted(mut self, limit: &str, quantity: Tokens, now: Millis) -> Self {
+        if limit == BUCKET {
+            let bucket = self.bucket.unwrap_or(Bucket::holding(Tokens::ZERO, now));
+            self.bucket = Some(bucket.add_paid(quantity));
+        } else if let Some(window) = self.windows.get_mut(limit) {
+            *window = window.extend(quantity);
+        }
+        self
+    }
+
+    /// Where the client stands with each limit, of an allowance brought up to `now`.
+    #[must_use]
+    pub fn standings(&self, policy: &Policy, now: Millis) -> Vec<Standing> {
+        let bucket = self.bucket.as_ref().zip(policy.bucket.as_ref());
+        let bucket = bucket.map(|(bucket, policy)| Standing::of_bucket(bucket, policy, now));
+        let windows =
+            policy.windows.iter().map(|window| Standing::of_window(&self.window(&window.name), window, now));
+        let slots = policy.slots.as_ref().map(|slots| Standing::of_slots(&self.slots, slots, now));
+        bucket.into_iter().chain(windows).chain(slots).collect()
+    }
+
+    /// Whether it holds what must not be lost: what was paid for, slots, or places in the queue.
+    #[must_use]
+    pub fn is_precious(&self, policy: Option<&Policy>) -> bool {
+        let capacity = policy.and_then(|policy| policy.bucket.as_ref()).map(|bucket| bucket.capacity);
+        let bucket = self.bucket.is_some_and(|bucket| match capacity {
+            Some(capacity) => bucket.paid() > Tokens::ZERO || bucket.level() > capacity,
+            None => bucket.paid() > Tokens::ZERO,
+        });
+        let window = self.windows.values().any(|window| window.extra() > Tokens::ZERO);
+        bucket || window || !self.slots.is_empty() || !self.queue.is_empty()
+    }
+
+    /// How long until every limit is whole again, of an allowance brought up to `now`; never while tokens are paid for.
+    #[must_use]
+    pub fn until_whole(&self, policy: &Policy, now: Millis) -> Wait {
+        if self.paid() > Tokens::ZERO {
+            return Wait::Never;
+        }
+        let bucket = self.bucket.as_ref().zip(policy.bucket.as_ref());
+        let bucket = bucket.map_or(Wait::For(Span::ZERO), |(bucket, policy)| bucket.until_whole(policy, now));
+        let windows = policy.windows.iter().filter(|window| !self.window(&window.name).is_whole());
+        let windows = windows.map(|window| self.window(&window.name).reset_after(window, now));
+        let queue = self.queue.iter().map(|reservation| reservation.turn.since(now));
+        let others = windows.chain(queue).chain([self.slots.until_lapsed(now)]).max().unwrap_or_default();
+        match bucket {
+            Wait::For(span) => Wait::For(span.max(others)),
+            Wait::Never => Wait::Never,
+        }
+    }
+}
+
+/// Why a request cannot wait for its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoTurn {
+    /// As many as may are waiting; after this time it may wait too.
+    QueueFull(Span),
+    /// It would have to wait for longer than it may; after this time it no longer would.
+    TooLong(Span),
+    /// Its turn would never come.
+    Never,
+}
+
+/// The longest of the waits: what a request must wait for when all of them must be over.
+#[must_use]
+pub fn longest(deniers: &[Denier]) -> Option<Wait> {
+    deniers.iter().map(|denier| denier.wait).reduce(Wait::longer)
+}

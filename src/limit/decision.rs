@@ -1,0 +1,123 @@
+//! What is decided about a request, as values that the gate obeys.
+
+use serde::{Deserialize, Serialize};
+
+use super::standing::Standing;
+use super::tokens::Tokens;
+use crate::endpoint::EndpointName;
+use crate::pay::amount::Price;
+use crate::problem::ProblemKind;
+use crate::time::{Millis, Span};
+
+/// What was decided about a request, and where the client stands after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decision {
+    /// The plan that was applied.
+    pub plan: String,
+    /// The endpoint of the plan; as asked for, where the plan has none.
+    pub endpoint: EndpointName,
+    /// Admitted or not, and why.
+    pub verdict: Verdict,
+    /// Where the client stands with each limit of the endpoint.
+    pub standings: Vec<Standing>,
+    /// When it was decided: spans of time count from here.
+    pub at: Millis,
+}
+
+/// Admitted or not, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It may pass, and was counted.
+    Admitted(Admitted),
+    /// The plan does not list the endpoint.
+    NoAccess,
+    /// Over the limit. It was counted nowhere.
+    Denied(Denied),
+}
+
+/// How an admitted request passes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Admitted {
+    /// Of its tokens, those that were paid for: given back when the origin fails.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub paid: Tokens,
+    /// It is queued: it passes when this time is over, in order.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub wait: Span,
+    /// It is over the limit and passes degraded.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub degraded: bool,
+    /// Where a degraded request goes instead: a path at the origin, or a URL.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub degrade_to: Option<String>,
+    /// Its end must be told, because it holds a slot or its final units count.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub tell_end: bool,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// What kind of limit denies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeniedBy {
+    /// A bucket or a window.
+    Limit,
+    /// All slots are held.
+    Slots,
+    /// As many requests wait as may.
+    QueueFull,
+}
+
+impl DeniedBy {
+    /// The problem that a client is told.
+    #[must_use]
+    pub const fn problem(self) -> ProblemKind {
+        match self {
+            Self::Limit => ProblemKind::RateLimited,
+            Self::Slots => ProblemKind::TooManyConcurrent,
+            Self::QueueFull => ProblemKind::QueueFull,
+        }
+    }
+}
+
+/// Why and for how long a request over the limit is denied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Denied {
+    /// What kind of limit denies.
+    pub by: DeniedBy,
+    /// The name of the limit that denies longest: that of its [`Standing`].
+    pub limit: String,
+    /// The time after which this very request would be admitted; `None` when waiting never helps.
+    pub wait: Option<Span>,
+    /// What is for sale, where a payment helps.
+    pub offer: Option<SaleTerms>,
+    /// A payment of this account is being settled, or its outcome is unknown: nobody may be asked to pay again.
+    pub payment_pending: bool,
+}
+
+/// The terms of a refill.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SaleTerms {
+    /// What it costs.
+    pub price: Price,
+    /// What it adds, to each limit that denied.
+    pub grants: Vec<Grant>,
+}
+
+/// What a payment adds to a limit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grant {
+    /// The limit's name.
+    pub limit: String,
+    /// Tokens on top of a bucket, or units until a window ends.
+    pub quantity: Tokens,
+}

@@ -1,0 +1,9 @@
+//! What more costs, and was it paid.
+
+pub mod amount;
+pub mod eip712;
+pub mod network;
+pub mod offer;
+pub mod purchase;
+pub mod receipt;
+pub mod x402;

@@ -1,0 +1,286 @@
+//! Amounts of money: what an owner writes (`Price`) and what a token counts (`Amount`). Nothing here rounds, and no float holds money.
+
+use std::{fmt, num::ParseIntError, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// An amount in a token's atomic units (USDC: 1 000 000 to the dollar). Text and JSON form: a canonical decimal integer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Amount(u128);
+
+/// Why a text is not an [`Amount`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AmountError {
+    /// Not a decimal integer in its one canonical form: a sign, a leading zero, a space, another base, or nothing.
+    NotCanonical,
+    /// More than 2^128 - 1.
+    TooLarge,
+}
+
+impl Amount {
+    /// No money.
+    pub const ZERO: Self = Self(0);
+
+    /// So many atomic units.
+    #[must_use]
+    pub const fn new(atomic: u128) -> Self {
+        Self(atomic)
+    }
+
+    /// The number of atomic units.
+    #[must_use]
+    pub const fn atomic(self) -> u128 {
+        self.0
+    }
+
+    /// The sum, or `None` where it does not fit.
+    #[must_use]
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        self.0.checked_add(other.0).map(Self)
+    }
+
+    /// The amount in whole tokens of `decimals` decimals, without trailing zeros: 1000 of 6 decimals is `0.001`.
+    #[must_use]
+    pub fn to_decimal(self, decimals: u8) -> String {
+        let fraction_digits = usize::from(decimals);
+        let digits = format!("{:0>width$}", self.0, width = fraction_digits.saturating_add(1));
+        let (whole, fraction) = digits.split_at(digits.len().saturating_sub(fraction_digits));
+        match fraction.trim_end_matches('0') {
+            "" => whole.to_owned(),
+            fraction => format!("{whole}.{fraction}"),
+        }
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Amount {
+    type Err = AmountError;
+
+    fn from_str(text: &str) -> Result<Self, AmountError> {
+        if !is_canonical_integer(text) {
+            return Err(AmountError::NotCanonical);
+        }
+        text.parse().map(Self).map_err(|_: ParseIntError| AmountError::TooLarge)
+    }
+}
+
+impl TryFrom<String> for Amount {
+    type Error = AmountError;
+
+    fn try_from(text: String) -> Result<Self, AmountError> {
+        text.parse()
+    }
+}
+
+impl From<Amount> for String {
+    fn from(amount: Amount) -> Self {
+        amount.to_string()
+    }
+}
+
+impl fmt::Display for AmountError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotCanonical => "must be a decimal integer without sign, leading zeros or spaces",
+            Self::TooLarge => "is more than 2^128 - 1",
+        })
+    }
+}
+
+impl std::error::Error for AmountError {}
+
+/// Whether this is the one canonical decimal form of a non-negative integer.
+pub(crate) fn is_canonical_integer(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'))
+}
+
+/// A price as an owner writes it (`0.001`, `$0.001`, `1_000.5`), in whole tokens, exact.
+///
+/// Text and JSON form: canonical, `0.001`. Which asset it is paid in, and so how many atomic units it is, is not its business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Price {
+    /// The digits without their point, and without trailing zeros behind it.
+    digits: u128,
+    /// How many of the digits stand behind the point.
+    scale: u8,
+}
+
+/// Why a text is not a [`Price`], or a price not an amount of some asset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PriceError {
+    /// Not a decimal number.
+    Malformed(String),
+    /// It needs more decimals than the asset has.
+    TooPrecise {
+        /// The price.
+        price: Price,
+        /// The decimals of the asset.
+        decimals: u8,
+    },
+    /// It does not fit in 128 bits.
+    TooLarge,
+    /// Zero, where something must be paid.
+    Zero,
+}
+
+impl Price {
+    /// The price in atomic units of an asset of `decimals` decimals.
+    ///
+    /// # Errors
+    /// The price is zero, finer than the asset's smallest unit, or does not fit.
+    pub fn to_amount(self, decimals: u8) -> Result<Amount, PriceError> {
+        if self.digits == 0 {
+            return Err(PriceError::Zero);
+        }
+        let missing_zeros =
+            decimals.checked_sub(self.scale).ok_or(PriceError::TooPrecise { price: self, decimals })?;
+        10u128
+            .checked_pow(u32::from(missing_zeros))
+            .and_then(|factor| self.digits.checked_mul(factor))
+            .map(Amount::new)
+            .ok_or(PriceError::TooLarge)
+    }
+}
+
+impl FromStr for Price {
+    type Err = PriceError;
+
+    fn from_str(text: &str) -> Result<Self, PriceError> {
+        let malformed = || PriceError::Malformed(text.to_owned());
+        let number = text.strip_prefix('$').unwrap_or(text);
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+        let whole = without_separators(whole).ok_or_else(malformed)?;
+        // "0001" is more often a lost point than a one.
+        if !is_canonical_integer(&whole) {
+            return Err(malformed());
+        }
+        let fraction = without_separators(fraction).ok_or_else(malformed)?;
+        let fraction = fraction.trim_end_matches('0');
+        let scale = u8::try_from(fraction.len()).map_err(|_| PriceError::TooLarge)?;
+        let digits = format!("{whole}{fraction}").parse().map_err(|_| PriceError::TooLarge)?;
+        Ok(Self { digits, scale })
+    }
+}
+
+/// The digits without `_`, which may stand between digits only.
+fn without_separators(text: &str) -> Option<String> {
+    let groups_are_digits =
+        text.split('_').all(|group| !group.is_empty() && group.bytes().all(|b| b.is_ascii_digit()));
+    groups_are_digits.then(|| text.replace('_', ""))
+}
+
+impl fmt::Display for Price {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&Amount::new(self.digits).to_decimal(self.scale))
+    }
+}
+
+impl TryFrom<String> for Price {
+    type Error = PriceError;
+
+    fn try_from(text: String) -> Result<Self, PriceError> {
+        text.parse()
+    }
+}
+
+impl From<Price> for String {
+    fn from(price: Price) -> Self {
+        price.to_string()
+    }
+}
+
+impl fmt::Display for PriceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(text) => write!(f, "{text:?} is not a price such as \"0.001\" or \"$1_000.50\""),
+            Self::TooPrecise { price, decimals } => {
+                write!(f, "{price} is finer than the asset, which has {decimals} decimals")
+            }
+            Self::TooLarge => f.write_str("is too large or has too many digits"),
+            Self::Zero => f.write_str("must be more than 0"),
+        }
+    }
+}
+
+impl std::error::Error for PriceError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn price(text: &str) -> Price {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn an_amount_has_one_spelling() {
+        assert_eq!("1000".parse(), Ok(Amount::new(1000)));
+        assert_eq!("0".parse(), Ok(Amount::ZERO));
+        assert_eq!(u128::MAX.to_string().parse(), Ok(Amount::new(u128::MAX)));
+        for text in ["", " 1", "1 ", "+1", "-1", "01", "00", "0x10", "1e3", "1.0", "1_000", "١"] {
+            assert_eq!(text.parse::<Amount>(), Err(AmountError::NotCanonical), "{text:?}");
+        }
+        assert_eq!("340282366920938463463374607431768211456".parse::<Amount>(), Err(AmountError::TooLarge));
+    }
+
+    #[test]
+    fn an_amount_is_stored_as_a_decimal_string() {
+        assert_eq!(serde_json::to_string(&Amount::new(u128::MAX)).unwrap(), format!("\"{}\"", u128::MAX));
+        assert_eq!(serde_json::from_str::<Amount>("\"1000\"").unwrap(), Amount::new(1000));
+        assert!(serde_json::from_str::<Amount>("1000").is_err());
+    }
+
+    #[test]
+    fn amounts_in_whole_tokens() {
+        let table =
+            [(1000, 6, "0.001"), (1_000_000, 6, "1"), (0, 6, "0"), (1, 0, "1"), (1_500_000, 6, "1.5")];
+        for (atomic, decimals, text) in table {
+            assert_eq!(Amount::new(atomic).to_decimal(decimals), text);
+        }
+        assert_eq!(Amount::new(1).to_decimal(255), format!("0.{}1", "0".repeat(254)));
+    }
+
+    #[test]
+    fn a_price_is_exact_in_every_spelling_of_an_owner() {
+        let table = [
+            ("0.001", "0.001", 1000),
+            ("$0.001", "0.001", 1000),
+            ("0.0010", "0.001", 1000),
+            ("1_000.5", "1000.5", 1_000_500_000),
+            ("1", "1", 1_000_000),
+            ("20", "20", 20_000_000),
+            ("0.000001", "0.000001", 1),
+        ];
+        for (written, canonical, atomic) in table {
+            assert_eq!(price(written).to_string(), canonical);
+            assert_eq!(price(written).to_amount(6), Ok(Amount::new(atomic)), "{written}");
+        }
+    }
+
+    #[test]
+    fn a_price_that_is_no_number_is_refused() {
+        for text in
+            ["", "$", ".5", "1.", "1.2.3", "-1", "1e3", "0001", "_1", "1_", "1__0", "1 ", "0.1$", "€1"]
+        {
+            assert_eq!(text.parse::<Price>(), Err(PriceError::Malformed(text.to_owned())), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_price_that_no_amount_equals_is_refused() {
+        assert_eq!(
+            price("0.0000001").to_amount(6),
+            Err(PriceError::TooPrecise { price: price("0.0000001"), decimals: 6 })
+        );
+        assert_eq!(price("0.000").to_amount(6), Err(PriceError::Zero));
+        assert_eq!(price("1").to_amount(39), Err(PriceError::TooLarge));
+        assert_eq!(format!("1{}", "0".repeat(39)).parse::<Price>(), Err(PriceError::TooLarge));
+    }
+}

@@ -1,0 +1,640 @@
+//! A purchase: one payment on its way from a client's header to tokens in an account.
+//!
+//! A state machine without I/O. [`Purchase::step`] says what has to be done now, the edge does it and reports what
+//! happened as an [`Event`], and [`Purchase::apply`] gives the next state. The edge stores the state after each event
+//! and before the next step, so that a process may die anywhere: what was stored says by itself how to go on.
+//!
+//! What must stay true, whatever fails or is repeated, and in whatever order:
+//! - nothing is credited that was not settled (or, in doubt, within the owner's limit);
+//! - a settled payment is credited exactly once: `Credit` is repeated until it is confirmed, and the account adds each
+//!   payment once;
+//! - once settling began, the payment never goes to another facilitator, and its outcome is never called a refusal
+//!   unless that is certain.
+
+use serde::{Deserialize, Serialize};
+
+use super::amount::Amount;
+use super::receipt::{PaymentRecord, Receipt, ServiceRecord, SettlementRecord, SignedReceipt};
+use super::x402::facilitator::{SettleAnswer, VerifyAnswer};
+use super::x402::{Payment, PaymentId};
+use crate::client::AccountId;
+use crate::endpoint::EndpointName;
+use crate::limit::decision::Grant;
+use crate::time::{Millis, Span};
+
+/// The first retry of a settlement whose outcome is unknown comes after a second; each next one waits twice as long.
+const FIRST_RETRY: Span = Span::seconds(1);
+/// The longest wait between two retries: 5 min.
+const LONGEST_RETRY: Span = Span::seconds(300);
+
+/// What the owner's settings say about settling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SettlementPolicy {
+    /// The most that is credited when the chain cannot be asked, in atomic units.
+    pub unconfirmed_limit: Amount,
+    /// How long an unknown outcome is retried before it is held for the owner.
+    pub give_up_after: Span,
+    /// How long the gate has to bring the receipt of an answer before one is made without it.
+    pub receipt_patience: Span,
+}
+
+/// What was asked for with the payment, for its receipt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// The path that was called.
+    pub path: String,
+    /// `sha256:…` of the request's body.
+    pub request_hash: String,
+}
+
+/// A purchase. See the module for what must stay true of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Purchase {
+    payment: Payment,
+    owner: AccountId,
+    endpoint: EndpointName,
+    grants: Vec<Grant>,
+    service: Service,
+    receipt_id: String,
+    presented_at: Millis,
+    /// The facilitator that verified it, as a place in the settings' list and a URL: the only one that settles it.
+    facilitator: Option<String>,
+    stage: Stage,
+    /// The state that the ledger has, to tell whether it must be told again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    recorded: Option<State>,
+}
+
+/// How a purchase is stored, with the version of its form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoredPurchase {
+    /// The first form.
+    V1(Purchase),
+}
+
+/// Where a purchase is, with what is known there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "one is held at a time")]
+enum Stage {
+    /// Presented; nothing has happened. Never stored.
+    Received,
+    /// No facilitator answered whether it is valid. Never stored: nothing was begun.
+    Unverified { why: String },
+    /// Valid, and the account is being told of it. Stored, so that what the account was told is taken back if the
+    /// process dies here; settling has not begun.
+    Verified,
+    /// The account knows of it; settling begins or is repeated. `retries` above zero: it had begun before.
+    Settling { retries: u32, since: Millis },
+    /// Settling began and its outcome is not known.
+    Unknown { why: String, retries: u32, since: Millis, retry_at: Millis },
+    /// Settled by this transaction, which no other payment may claim.
+    Claiming { settlement: Settlement, retries: u32, since: Millis },
+    /// Settled; the account must be credited.
+    Crediting { settlement: Settlement },
+    /// Credited.
+    Credited { settlement: Settlement, closing: Closing },
+    /// Ended without money moving, and the account was told of it, which must be told again.
+    Withdrawing { end: End },
+    /// Refused for certain: no money moved.
+    Refused { reason: String },
+    /// Its outcome could not be found out; the owner decides.
+    Held { why: String, since: Millis },
+}
+
+/// How a purchase ends without money moving.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum End {
+    /// The facilitator refused to settle it.
+    Refused(String),
+    /// Settling never began.
+    NotBegun(String),
+}
+
+/// How it was settled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settlement {
+    /// The transaction; empty when it is credited in doubt.
+    pub transaction: String,
+    /// Whether a facilitator or the chain named the transaction.
+    pub confirmed: bool,
+    /// When we learned of it.
+    pub at: Millis,
+}
+
+/// What is left to do once it is credited.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Closing {
+    acknowledged: bool,
+    receipt: Option<SignedReceipt>,
+    receipt_kept: bool,
+    receipt_due: Millis,
+}
+
+/// The name of a stage, as the owner sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Presented, nothing begun.
+    Received,
+    /// Being settled.
+    Settling,
+    /// Settling began and its outcome is not known.
+    Unknown,
+    /// Settled and not yet credited.
+    Settled,
+    /// Credited.
+    Credited,
+    /// Refused; no money moved.
+    Refused,
+    /// Held for the owner.
+    Held,
+}
+
+impl State {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Received => "received",
+            Self::Settling => "settling",
+            Self::Unknown => "unknown",
+            Self::Settled => "settled",
+            Self::Credited => "credited",
+            Self::Refused => "refused",
+            Self::Held => "held",
+        }
+    }
+}
+
+/// What has to be done next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Ask a facilitator whether the payment is valid.
+    Verify,
+    /// Tell the account that it is about to be settled.
+    Announce,
+    /// Have the facilitator settle it.
+    Settle,
+    /// Claim the transaction for this payment.
+    ClaimTransaction(String),
+    /// Credit the account.
+    Credit,
+    /// Tell the account that it was refused.
+    Withdraw,
+    /// Tell the account that the credit will not be repeated.
+    Acknowledge,
+    /// Write it into the ledger.
+    Record,
+    /// Make the receipt that the gate did not bring.
+    SignReceipt,
+    /// Put the receipt where it is read.
+    KeepReceipt,
+    /// Nothing until then; nothing at all when there is no instant.
+    Rest(Option<Millis>),
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It was presented again, or the process came back and found it stored.
+    Resumed,
+    /// A facilitator, by its URL, said whether it is valid; or none did.
+    Verified(Option<String>, VerifyAnswer),
+    /// The account knows of it.
+    Announced,
+    /// The facilitator answered the settlement.
+    Settled(SettleAnswer),
+    /// Whether the transaction was free to claim.
+    TransactionClaimed(bool),
+    /// The account has the credit.
+    Credited,
+    /// The account knows that it was refused.
+    Withdrawn,
+    /// The account will not be told to credit it again.
+    Acknowledged,
+    /// The ledger has this state.
+    Recorded(State),
+    /// The receipt was made.
+    ReceiptSigned(Box<SignedReceipt>),
+    /// The receipt can be read.
+    ReceiptKept,
+    /// The step could not be done; nothing is known of its effect.
+    StepFailed(String),
+}
+
+/// What a presenter is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress<'a> {
+    /// It was credited, by this settlement.
+    Credited(&'a Settlement),
+    /// It was refused for certain.
+    Refused(&'a str),
+    /// No facilitator answered; nothing was begun.
+    Unavailable(&'a str),
+    /// It is on its way, or its outcome is unknown.
+    Pending,
+}
+
+impl Purchase {
+    /// A payment that `owner` presented for these additions to limits of an endpoint.
+    #[must_use]
+    pub fn new(
+        payment: Payment,
+        owner: AccountId,
+        (endpoint, grants): (EndpointName, Vec<Grant>),
+        service: Service,
+        receipt_id: String,
+        now: Millis,
+    ) -> Self {
+        Self {
+            payment,
+            owner,
+            endpoint,
+            grants,
+            service,
+            receipt_id,
+            presented_at: now,
+            facilitator: None,
+            stage: Stage::Received,
+            recorded: None,
+        }
+    }
+
+    /// The payment.
+    #[must_use]
+    pub const fn payment(&self) -> &Payment {
+        &self.payment
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> PaymentId {
+        self.payment.id()
+    }
+
+    /// The account that presented it first, and is credited.
+    #[must_use]
+    pub const fn owner(&self) -> &AccountId {
+        &self.owner
+    }
+
+    /// What it buys: additions to limits of an endpoint.
+    #[must_use]
+    pub fn goods(&self) -> (&EndpointName, &[Grant]) {
+        (&self.endpoint, &self.grants)
+    }
+
+    /// What was asked for with it.
+    #[must_use]
+    pub const fn service(&self) -> &Service {
+        &self.service
+    }
+
+    /// The id of its receipt.
+    #[must_use]
+    pub fn receipt_id(&self) -> &str {
+        &self.receipt_id
+    }
+
+    /// The URL of the facilitator that settles it, once one verified it.
+    #[must_use]
+    pub fn facilitator(&self) -> Option<&str> {
+        self.facilitator.as_deref()
+    }
+
+    /// When it was presented first.
+    #[must_use]
+    pub const fn presented_at(&self) -> Millis {
+        self.presented_at
+    }
+
+    /// The receipt, once it was made.
+    #[must_use]
+    pub const fn receipt(&self) -> Option<&SignedReceipt> {
+        match &self.stage {
+            Stage::Credited { closing, .. } => closing.receipt.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// How it was settled, once that is known.
+    #[must_use]
+    pub const fn settlement(&self) -> Option<&Settlement> {
+        match &self.stage {
+            Stage::Claiming { settlement, .. }
+            | Stage::Crediting { settlement }
+            | Stage::Credited { settlement, .. } => Some(settlement),
+            _ => None,
+        }
+    }
+
+    /// Where it is, as the owner sees it.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        match &self.stage {
+            Stage::Received | Stage::Unverified { .. } | Stage::Verified => State::Received,
+            Stage::Settling { .. } => State::Settling,
+            Stage::Unknown { .. } => State::Unknown,
+            Stage::Claiming { .. } | Stage::Crediting { .. } => State::Settled,
+            Stage::Credited { .. } => State::Credited,
+            Stage::Withdrawing { .. } | Stage::Refused { .. } => State::Refused,
+            Stage::Held { .. } => State::Held,
+        }
+    }
+
+    /// What a presenter is told.
+    #[must_use]
+    pub fn progress(&self) -> Progress<'_> {
+        match &self.stage {
+            Stage::Credited { settlement, .. } => Progress::Credited(settlement),
+            Stage::Withdrawing { end: End::Refused(reason) } | Stage::Refused { reason } => {
+                Progress::Refused(reason)
+            }
+            Stage::Withdrawing { end: End::NotBegun(why) } | Stage::Unverified { why } => {
+                Progress::Unavailable(why)
+            }
+            Stage::Received
+            | Stage::Verified
+            | Stage::Settling { .. }
+            | Stage::Unknown { .. }
+            | Stage::Claiming { .. }
+            | Stage::Crediting { .. }
+            | Stage::Held { .. } => Progress::Pending,
+        }
+    }
+
+    /// Whether its state must be stored before the next step. Before it is found valid nothing has happened that could
+    /// be lost, and a refused payment leaves nothing behind.
+    #[must_use]
+    pub const fn is_stored(&self) -> bool {
+        match &self.stage {
+            Stage::Received | Stage::Unverified { .. } | Stage::Refused { .. } => false,
+            Stage::Verified
+            | Stage::Settling { .. }
+            | Stage::Unknown { .. }
+            | Stage::Claiming { .. }
+            | Stage::Crediting { .. }
+            | Stage::Credited { .. }
+            | Stage::Withdrawing { .. }
+            | Stage::Held { .. } => true,
+        }
+    }
+
+    /// What has to be done now. What a client waits for comes first, the rest after it.
+    #[must_use]
+    pub fn step(&self, now: Millis) -> Step {
+        match &self.stage {
+            Stage::Received => Step::Verify,
+            Stage::Verified => Step::Announce,
+            Stage::Settling { .. } => Step::Settle,
+            Stage::Unknown { retry_at, .. } => self.record_or(Step::Rest(Some(*retry_at))),
+            Stage::Claiming { settlement, .. } => Step::ClaimTransaction(settlement.transaction.clone()),
+            Stage::Crediting { .. } => Step::Credit,
+            Stage::Withdrawing { .. } => Step::Withdraw,
+            Stage::Credited { closing, .. } => self.closing_step(closing, now),
+            Stage::Held { .. } => self.record_or(Step::Rest(None)),
+            Stage::Unverified { .. } | Stage::Refused { .. } => Step::Rest(None),
+        }
+    }
+
+    fn record_or(&self, step: Step) -> Step {
+        if self.recorded == Some(self.state()) { step } else { Step::Record }
+    }
+
+    fn closing_step(&self, closing: &Closing, now: Millis) -> Step {
+        if !closing.acknowledged {
+            return Step::Acknowledge;
+        }
+        match self.record_or(Step::Rest(None)) {
+            Step::Rest(_) if closing.receipt_kept => Step::Rest(None),
+            Step::Rest(_) if closing.receipt.is_some() => Step::KeepReceipt,
+            Step::Rest(_) if now < closing.receipt_due => Step::Rest(Some(closing.receipt_due)),
+            Step::Rest(_) => Step::SignReceipt,
+            record => record,
+        }
+    }
+
+    /// Whether the presenter's answer is known, or will not come soon: the rest can be done later, by alarm.
+    #[must_use]
+    pub fn can_answer(&self) -> bool {
+        match &self.stage {
+            Stage::Credited { .. }
+            | Stage::Refused { .. }
+            | Stage::Unverified { .. }
+            | Stage::Unknown { .. }
+            | Stage::Held { .. } => true,
+            Stage::Received
+            | Stage::Verified
+            | Stage::Settling { .. }
+            | Stage::Claiming { .. }
+            | Stage::Crediting { .. }
+            | Stage::Withdrawing { .. } => false,
+        }
+    }
+
+    /// The purchase after something happened. An event that does not fit where it is changes nothing.
+    #[must_use]
+    pub fn apply(mut self, event: Event, policy: &SettlementPolicy, now: Millis) -> Self {
+        match event {
+            Event::Recorded(state) => {
+                self.recorded = Some(state);
+                return self;
+            }
+            Event::Verified(Some(facilitator), VerifyAnswer::Valid { .. })
+                if self.stage == Stage::Received =>
+            {
+                self.facilitator = Some(facilitator);
+                self.stage = Stage::Verified;
+                return self;
+            }
+            _ => {}
+        }
+        let amount = self.payment.offer().amount;
+        let expired = now.seconds() > self.payment.authorization().valid_before;
+        self.stage = match self.stage {
+            Stage::Received => received(event),
+            Stage::Unverified { .. } if event == Event::Resumed => Stage::Received,
+            Stage::Verified => verified(event, now),
+            Stage::Settling { retries, since } => {
+                settling(event, retries, since, &Doubt { amount, expired, policy }, now)
+            }
+            Stage::Unknown { why, retries, since, retry_at } => {
+                unknown(&event, (why, retries, since, retry_at), policy, now)
+            }
+            Stage::Claiming { settlement, retries, since } => {
+                claiming(&event, settlement, retries, since, now)
+            }
+            Stage::Crediting { settlement } if event == Event::Credited => credited(settlement, policy, now),
+            Stage::Credited { settlement, closing } => {
+                Stage::Credited { settlement, closing: close(closing, event) }
+            }
+            Stage::Withdrawing { end } if event == Event::Withdrawn => match end {
+                End::Refused(reason) => Stage::Refused { reason },
+                End::NotBegun(why) => Stage::Unverified { why },
+            },
+            unchanged => unchanged,
+        };
+        self
+    }
+}
+
+fn received(event: Event) -> Stage {
+    match event {
+        Event::Verified(_, VerifyAnswer::Invalid { reason }) => Stage::Refused { reason },
+        Event::Verified(_, VerifyAnswer::NoAnswer { why }) | Event::StepFailed(why) => {
+            Stage::Unverified { why }
+        }
+        _ => Stage::Received,
+    }
+}
+
+fn verified(event: Event, now: Millis) -> Stage {
+    match event {
+        Event::Announced => Stage::Settling { retries: 0, since: now },
+        // Whether the account heard of it is not known: it is told that nothing will come of it.
+        Event::StepFailed(why) => Stage::Withdrawing { end: End::NotBegun(why) },
+        Event::Resumed => {
+            Stage::Withdrawing { end: End::NotBegun("the process ended before it was settled".to_owned()) }
+        }
+        _ => Stage::Verified,
+    }
+}
+
+/// What decides a settlement that had begun before and is answered with a refusal.
+struct Doubt<'a> {
+    amount: Amount,
+    expired: bool,
+    policy: &'a SettlementPolicy,
+}
+
+fn settling(event: Event, retries: u32, since: Millis, doubt: &Doubt<'_>, now: Millis) -> Stage {
+    let begun_before = retries > 0;
+    match event {
+        Event::Settled(SettleAnswer::Settled { transaction, .. }) => {
+            let settlement = Settlement { transaction: transaction.to_string(), confirmed: true, at: now };
+            Stage::Claiming { settlement, retries, since }
+        }
+        // An answer to our first try is certain: had it gone through, it would have said so.
+        Event::Settled(SettleAnswer::Refused { reason } | SettleAnswer::NonceUsed { reason })
+            if !begun_before =>
+        {
+            Stage::Withdrawing { end: End::Refused(reason) }
+        }
+        Event::Settled(SettleAnswer::NonceUsed { reason }) => in_doubt(reason, since, doubt, now),
+        // An authorization that has expired is refused for that alone, whether or not it had been used. And a
+        // simulation fails for a used nonce too.
+        Event::Settled(SettleAnswer::Refused { reason })
+            if doubt.expired || reason.contains("simulation") =>
+        {
+            retry_later(reason, retries, since, now)
+        }
+        Event::Settled(SettleAnswer::Refused { reason }) => Stage::Withdrawing { end: End::Refused(reason) },
+        Event::Settled(SettleAnswer::Unknown { why, .. }) | Event::StepFailed(why) => {
+            retry_later(why, retries, since, now)
+        }
+        Event::Resumed => {
+            retry_later("the process ended while it was being settled".to_owned(), retries, since, now)
+        }
+        _ => Stage::Settling { retries, since },
+    }
+}
+
+/// "Nonce already used", of a settlement that had begun before: this payment went through, or the payer spent the
+/// same nonce on something else. Without a chain to ask, the owner's limit decides (HTTP.md, "Doubt").
+fn in_doubt(reason: String, since: Millis, doubt: &Doubt<'_>, now: Millis) -> Stage {
+    if doubt.amount <= doubt.policy.unconfirmed_limit {
+        let settlement = Settlement { transaction: String::new(), confirmed: false, at: now };
+        return Stage::Crediting { settlement };
+    }
+    Stage::Held { why: reason, since }
+}
+
+fn retry_later(why: String, retries: u32, since: Millis, now: Millis) -> Stage {
+    let factor = 1_u64.checked_shl(retries).unwrap_or(u64::MAX);
+    let wait = Span::millis(FIRST_RETRY.get().saturating_mul(factor)).min(LONGEST_RETRY);
+    Stage::Unknown { why, retries: retries.saturating_add(1), since, retry_at: now.plus(wait) }
+}
+
+fn unknown(
+    event: &Event,
+    (why, retries, since, retry_at): (String, u32, Millis, Millis),
+    policy: &SettlementPolicy,
+    now: Millis,
+) -> Stage {
+    match event {
+        Event::Resumed if now.since(since) > policy.give_up_after => Stage::Held { why, since },
+        Event::Resumed if now >= retry_at => Stage::Settling { retries, since },
+        _ => Stage::Unknown { why, retries, since, retry_at },
+    }
+}
+
+fn claiming(event: &Event, settlement: Settlement, retries: u32, since: Millis, now: Millis) -> Stage {
+    match event {
+        Event::TransactionClaimed(true) => Stage::Crediting { settlement },
+        Event::TransactionClaimed(false) => {
+            retry_later("the facilitator named another payment's transaction".to_owned(), retries, since, now)
+        }
+        _ => Stage::Claiming { settlement, retries, since },
+    }
+}
+
+fn credited(settlement: Settlement, policy: &SettlementPolicy, now: Millis) -> Stage {
+    let receipt_due = now.plus(policy.receipt_patience);
+    let closing = Closing { acknowledged: false, receipt: None, receipt_kept: false, receipt_due };
+    Stage::Credited { settlement, closing }
+}
+
+fn close(closing: Closing, event: Event) -> Closing {
+    match event {
+        Event::Acknowledged => Closing { acknowledged: true, ..closing },
+        // The first receipt stands: two of one payment would contradict each other.
+        Event::ReceiptSigned(receipt) if closing.receipt.is_none() => {
+            Closing { receipt: Some(*receipt), ..closing }
+        }
+        Event::ReceiptKept => Closing { receipt_kept: true, ..closing },
+        _ => closing,
+    }
+}
+
+impl Receipt {
+    /// The receipt of a settled payment.
+    #[must_use]
+    pub fn of_payment(
+        payment: &Payment,
+        settlement: &Settlement,
+        id: &str,
+        service: &Service,
+        response_hash: String,
+    ) -> Self {
+        let offer = payment.offer();
+        Self {
+            id: id.to_owned(),
+            timestamp: settlement.at.rfc3339(),
+            payment: PaymentRecord {
+                payer: payment.payer().to_string(),
+                recipient: offer.pay_to.checksummed(),
+                amount: offer.price(),
+                token: offer.asset.symbol.clone(),
+                chain_id: offer.network.chain_id(),
+                nonce: payment.authorization().nonce.to_string(),
+                settlement: Some(SettlementRecord {
+                    method: "x402".to_owned(),
+                    network: offer.network.caip2(),
+                    transaction: settlement.transaction.clone(),
+                }),
+            },
+            service: ServiceRecord {
+                endpoint: service.path.clone(),
+                request_hash: service.request_hash.clone(),
+                response_hash,
+            },
+        }
+    }
+}

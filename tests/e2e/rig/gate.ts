@@ -1,0 +1,167 @@
+// The gate under test: the built worker (`build/`) in workerd with the bindings that the contract names, and clients that
+// reach it from different addresses. Settings and plans are whatever the test says; nothing here decides anything.
+import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import { readFile, readdir } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import type { WorkerdStructuredLog } from "miniflare";
+import type { Fetch } from "./clients.ts";
+import { hold, release } from "./lifetime.ts";
+import { COMPATIBILITY_DATE, startRuntime } from "./runtime.ts";
+import type { Worker } from "./runtime.ts";
+
+export type Table = { [key: string]: any };
+
+export interface GateOptions {
+  /** `[vars.TOLLGATE]`, whole. */
+  settings: Table;
+  /** What stands under `plans:` in a plan file. */
+  plans: Table;
+  /** Secrets beside or instead of the usual two; `undefined` takes one away. */
+  secrets?: Record<string, string | undefined>;
+  /** A folder that outlives `stop` and `kill`. */
+  persist?: string;
+}
+
+export type Gate = Awaited<ReturnType<typeof startGate>>;
+
+const root = fileURLToPath(new URL("../../../", import.meta.url));
+const build = process.env["TOLLGATE_BUILD"] ?? `${root}build`;
+
+/** The same keys for every start, as a deployment has them. */
+const SECRETS = {
+  RECEIPT_SIGNING_KEY: randomBytes(32).toString("hex"),
+  SESSION_KEY: randomBytes(32).toString("hex"),
+};
+
+export async function startGate(options: GateOptions) {
+  const logs: WorkerdStructuredLog[] = [];
+  const log = (line: WorkerdStructuredLog) => {
+    logs.push(line);
+    if (process.env["TOLLGATE_LOGS"]) console.error(`[workerd ${line.level}] ${line.message}`);
+  };
+  const worker = await gateWorker(options);
+  const start = async () => {
+    const runtime = await startRuntime({ workers: [worker], log, ...(options.persist && { persist: options.persist }) });
+    await migrate(await runtime.miniflare.getD1Database("LEDGER") as Database);
+    return runtime;
+  };
+  let runtime = await start();
+  let running = true;
+  const gate = {
+    logs,
+    get url(): string {
+      return runtime.url;
+    },
+    at: (path: string): string => `${runtime.url}${path}`,
+    /** Somebody who calls from `ip`; without it, from an address that nobody has called from. */
+    client(ip = freshAddress()): Fetch {
+      return (input, init) => {
+        const request = new Request(typeof input === "string" ? new URL(input, runtime.url) : input, {
+          redirect: "manual",
+          // No answer takes so long; without it a worker that hangs would hang the tests.
+          signal: AbortSignal.timeout(30_000),
+          ...init,
+        });
+        // Cloudflare sets this header; Miniflare leaves it alone when it is there.
+        request.headers.set("CF-Connecting-IP", ip);
+        return fetch(request);
+      };
+    },
+    /** Rows of the ledger. */
+    async ledger(sql: string, ...values: unknown[]): Promise<Table[]> {
+      const database = await runtime.miniflare.getD1Database("LEDGER") as Database;
+      return (await database.prepare(sql).bind(...values).all()).results;
+    },
+    /** As a deployment or an eviction ends it. */
+    async stop(): Promise<void> {
+      release(gate);
+      if (running) await runtime.stop();
+      running = false;
+    },
+    /** As a crash ends it. */
+    async kill(): Promise<void> {
+      release(gate);
+      running = false;
+      await runtime.kill();
+    },
+    /** Starts again, at another port, on the same folder if there is one. */
+    async restart(): Promise<void> {
+      if (running) await runtime.stop();
+      runtime = await start();
+      running = true;
+      hold(gate);
+    },
+  };
+  return hold(gate);
+}
+
+let addresses = 0;
+
+/** From 198.18.0.0/15, which is set aside for tests (RFC 2544). */
+export function freshAddress(): string {
+  addresses += 1;
+  return `198.${18 + (addresses >> 16)}.${(addresses >> 8) & 255}.${addresses & 255}`;
+}
+
+export async function gateWorker({ settings, plans, secrets = {} }: Omit<GateOptions, "persist">): Promise<Worker> {
+  if (!existsSync(`${build}/index.js`)) throw new Error("build/index.js is not there: run `make build` first");
+  const text = Object.entries({ ...SECRETS, ...secrets }).filter((entry) => entry[1] !== undefined);
+  return {
+    config: {
+      name: "tollgate",
+      compatibilityDate: COMPATIBILITY_DATE,
+      manifest: {
+        mainModule: "index.js",
+        modulesRoot: build,
+        modules: {
+          "index.js": { type: "esm", contents: await readFile(`${build}/index.js`, "utf8") },
+          "index_bg.wasm": { type: "wasm", contents: await readFile(`${build}/index_bg.wasm`) },
+        },
+      },
+      exports: {
+        AccountObject: { type: "durable-object", storage: "sqlite" },
+        PaymentObject: { type: "durable-object", storage: "sqlite" },
+      },
+      env: {
+        TOLLGATE: { type: "json", value: settings },
+        PLANS: { type: "json", value: plans },
+        ACCOUNT: { type: "durable-object", worker: "tollgate", exportName: "AccountObject" },
+        PAYMENT: { type: "durable-object", worker: "tollgate", exportName: "PaymentObject" },
+        RECEIPTS: { type: "kv", id: "receipts" },
+        LEDGER: { type: "d1", id: "ledger" },
+        ...Object.fromEntries(text.map(([name, value]) => [name, { type: "text", value: value! }])),
+      },
+    },
+  };
+}
+
+interface Database {
+  prepare(sql: string): Statement;
+}
+
+interface Statement {
+  bind(...values: unknown[]): Statement;
+  all(): Promise<{ results: Table[] }>;
+  run(): Promise<unknown>;
+}
+
+/** What `wrangler d1 migrations apply` does: each file of `migrations/` once, in order, in the same bookkeeping table. */
+async function migrate(database: Database): Promise<void> {
+  await database.prepare(
+    "CREATE TABLE IF NOT EXISTS d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)",
+  ).run();
+  const applied = (await database.prepare("SELECT name FROM d1_migrations").all()).results.map((row) => row["name"]);
+  const folder = `${process.env["TOLLGATE_BUILD"] ?? root}/migrations`;
+  const files = existsSync(folder) ? (await readdir(folder)).filter((name) => name.endsWith(".sql")).sort() : [];
+  for (const name of files) {
+    if (applied.includes(name)) continue;
+    for (const statement of statements(await readFile(`${folder}/${name}`, "utf8"))) await database.prepare(statement).run();
+    await database.prepare("INSERT INTO d1_migrations (name) VALUES (?)").bind(name).run();
+  }
+}
+
+/** The statements of a migration: our migrations keep `;` out of strings and have no triggers. */
+function statements(sql: string): string[] {
+  return sql.replaceAll(/--.*$/gm, "").split(";").map((statement) => statement.trim()).filter((statement) => statement !== "");
+}

@@ -1,0 +1,319 @@
+//! The payment machine in a world that fails: every step may fail, do its work and be reported failed, or be the last
+//! thing that the process does. Whatever the order, nothing is credited that was not settled, nothing twice, and what
+//! was settled is credited in the end.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "helpers of tests stand outside of test functions"
+)]
+
+mod payments;
+
+use std::cell::Cell;
+
+use proptest::prelude::*;
+use tollgate::limit::tokens::Tokens;
+use tollgate::pay::amount::Amount;
+use tollgate::pay::eip712::Hash32;
+use tollgate::pay::purchase::{Event, Progress, Purchase, SettlementPolicy, State, Step, StoredPurchase};
+use tollgate::pay::x402::facilitator::{SettleAnswer, VerifyAnswer};
+use tollgate::time::{Millis, Span};
+
+const START: u64 = 1_740_672_100_000;
+
+/// What a fault does to one step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// It works.
+    None,
+    /// It does nothing and fails.
+    Fails,
+    /// It works and is reported failed.
+    WorksButReportsFailure,
+    /// The process dies before it.
+    DiesBefore,
+    /// It works, and the process dies before hearing of it.
+    DiesAfter,
+    /// The other side refuses, for certain, where it can.
+    Refuses,
+}
+
+fn faults() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        3 => Just(Fault::None),
+        2 => Just(Fault::Fails),
+        2 => Just(Fault::WorksButReportsFailure),
+        1 => Just(Fault::DiesBefore),
+        2 => Just(Fault::DiesAfter),
+        1 => Just(Fault::Refuses),
+    ]
+}
+
+/// Everything outside of the machine.
+#[derive(Default)]
+struct World {
+    now: u64,
+    settled_on_chain: bool,
+    pending_at_account: bool,
+    credits_seen_by_account: u32,
+    credited_tokens: u32,
+    stored: Option<String>,
+    settle_calls: Cell<u32>,
+}
+
+impl World {
+    fn now(&self) -> Millis {
+        Millis::new(START + self.now)
+    }
+
+    fn settle(&mut self) -> SettleAnswer {
+        self.settle_calls.set(self.settle_calls.get() + 1);
+        if self.settled_on_chain {
+            return SettleAnswer::NonceUsed { reason: "invalid_exact_evm_nonce_already_used".to_owned() };
+        }
+        self.settled_on_chain = true;
+        SettleAnswer::Settled { transaction: Hash32::new([7; 32]), payer: payments::payment().payer() }
+    }
+
+    /// Idempotent, as the account is (see the account's own tests).
+    fn credit(&mut self) {
+        self.credits_seen_by_account += 1;
+        self.credited_tokens = 4;
+        self.pending_at_account = false;
+    }
+}
+
+fn policy(limit: u128) -> SettlementPolicy {
+    SettlementPolicy {
+        unconfirmed_limit: Amount::new(limit),
+        give_up_after: Span::seconds(86_460),
+        receipt_patience: Span::seconds(300),
+    }
+}
+
+/// Does one step under a fault; `None` when the process died.
+fn perform(world: &mut World, purchase: &Purchase, step: &Step, fault: Fault) -> Option<Event> {
+    let failed = || Event::StepFailed("injected".to_owned());
+    match fault {
+        Fault::DiesBefore => return None,
+        Fault::Fails => {
+            return Some(match step {
+                Step::Verify => Event::Verified(None, VerifyAnswer::NoAnswer { why: "injected".to_owned() }),
+                Step::Settle => {
+                    Event::Settled(SettleAnswer::Unknown { why: "injected".to_owned(), transaction: None })
+                }
+                _ => failed(),
+            });
+        }
+        Fault::Refuses if *step == Step::Verify => {
+            return Some(Event::Verified(
+                Some("f".into()),
+                VerifyAnswer::Invalid { reason: "no".to_owned() },
+            ));
+        }
+        // A facilitator that is certain: only while the money has not moved.
+        Fault::Refuses if *step == Step::Settle && !world.settled_on_chain => {
+            return Some(Event::Settled(SettleAnswer::Refused { reason: "insufficient_funds".to_owned() }));
+        }
+        _ => {}
+    }
+    let event = match step {
+        Step::Verify => Event::Verified(Some("f".to_owned()), VerifyAnswer::Valid { payer: None }),
+        Step::Announce => {
+            world.pending_at_account = true;
+            Event::Announced
+        }
+        Step::Settle => Event::Settled(world.settle()),
+        Step::ClaimTransaction(_) => Event::TransactionClaimed(true),
+        Step::Credit => {
+            world.credit();
+            Event::Credited
+        }
+        Step::Withdraw => {
+            world.pending_at_account = false;
+            Event::Withdrawn
+        }
+        Step::Acknowledge => Event::Acknowledged,
+        Step::Record => Event::Recorded(purchase.state()),
+        Step::SignReceipt => Event::ReceiptSigned(Box::new(payments::receipt())),
+        Step::KeepReceipt => Event::ReceiptKept,
+        Step::Rest(_) => Event::Resumed,
+    };
+    match fault {
+        Fault::DiesAfter => None,
+        Fault::WorksButReportsFailure => Some(match step {
+            Step::Settle => {
+                Event::Settled(SettleAnswer::Unknown { why: "cut off".to_owned(), transaction: None })
+            }
+            Step::Verify => Event::Verified(None, VerifyAnswer::NoAnswer { why: "cut off".to_owned() }),
+            _ => failed(),
+        }),
+        _ => Some(event),
+    }
+}
+
+/// Drives a purchase as the edge does, until it rests for good or the faults and then the patience run out.
+fn run(world: &mut World, faults: &[Fault], policy: &SettlementPolicy) -> Purchase {
+    let mut purchase = payments::purchase(world.now());
+    let mut faults = faults.iter().copied();
+    for _ in 0..400 {
+        let step = purchase.step(world.now());
+        let fault = faults.next().unwrap_or(Fault::None);
+        if let Step::Rest(None) = step {
+            return purchase;
+        }
+        if let Step::Rest(Some(at)) = step {
+            world.now = world.now.max(at.get() - START);
+        }
+        let Some(event) = perform(world, &purchase, &step, fault) else {
+            // The process died: what is stored goes on, by alarm; what was not stored never was.
+            let Some(stored) = &world.stored else { return purchase };
+            let StoredPurchase::V1(read) = serde_json::from_str(stored).unwrap();
+            purchase = read.apply(Event::Resumed, policy, world.now());
+            store(world, &purchase);
+            continue;
+        };
+        if matches!(event, Event::StepFailed(_)) {
+            world.now += 1_000;
+        }
+        purchase = purchase.apply(event, policy, world.now());
+        store(world, &purchase);
+    }
+    panic!("it never came to rest: {purchase:?}");
+}
+
+fn store(world: &mut World, purchase: &Purchase) {
+    world.stored =
+        purchase.is_stored().then(|| serde_json::to_string(&StoredPurchase::V1(purchase.clone())).unwrap());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
+
+    /// No credit without settlement, never two credits, and what was settled is credited in the end.
+    #[test]
+    fn settled_if_and_only_if_credited(faults in prop::collection::vec(faults(), 0..40)) {
+        let mut world = World::default();
+        let purchase = run(&mut world, &faults, &policy(1_000_000));
+        prop_assert_eq!(world.credited_tokens > 0, world.settled_on_chain, "{:?}", purchase);
+        prop_assert!(!world.pending_at_account, "the account would ask nobody to pay for ever: {purchase:?}");
+        if world.settled_on_chain {
+            prop_assert_eq!(purchase.state(), State::Credited);
+        }
+    }
+
+    /// Above the owner's limit nothing is credited in doubt: it is credited with its transaction, or held.
+    #[test]
+    fn above_the_limit_doubt_is_held_for_the_owner(faults in prop::collection::vec(faults(), 0..40)) {
+        let mut world = World::default();
+        let purchase = run(&mut world, &faults, &policy(0));
+        match purchase.state() {
+            State::Credited => prop_assert!(purchase.settlement().unwrap().confirmed),
+            State::Held => prop_assert!(world.credited_tokens == 0 && world.settled_on_chain),
+            _ => prop_assert!(!world.settled_on_chain && world.credited_tokens == 0),
+        }
+    }
+
+    /// Events in an order that no driver would send still credit nothing without a settlement.
+    #[test]
+    fn no_order_of_events_credits_without_a_settlement(order in prop::collection::vec(0..9_usize, 0..60)) {
+        let events = [
+            Event::Resumed,
+            Event::Announced,
+            Event::TransactionClaimed(true),
+            Event::Credited,
+            Event::Withdrawn,
+            Event::Acknowledged,
+            Event::Verified(Some("f".to_owned()), VerifyAnswer::Valid { payer: None }),
+            Event::StepFailed("x".to_owned()),
+            Event::Settled(SettleAnswer::Unknown { why: "x".to_owned(), transaction: None }),
+        ];
+        let mut purchase = payments::purchase(Millis::new(START));
+        for index in order {
+            purchase = purchase.apply(events[index].clone(), &policy(1_000_000), Millis::new(START));
+            prop_assert!(purchase.step(Millis::new(START)) != Step::Credit);
+            prop_assert!(!matches!(purchase.progress(), Progress::Credited(_)));
+        }
+    }
+}
+
+/// The first answer to a settlement is certain; afterwards a used nonce is not a refusal.
+#[test]
+fn a_used_nonce_is_a_refusal_only_before_settling_began() {
+    let begin = |purchase: Purchase| {
+        let valid = VerifyAnswer::Valid { payer: None };
+        let events = [Event::Verified(Some("f".to_owned()), valid), Event::Announced];
+        events.into_iter().fold(purchase, |p, event| p.apply(event, &policy(1_000_000), Millis::new(START)))
+    };
+    let used = || Event::Settled(SettleAnswer::NonceUsed { reason: "nonce_already_used".to_owned() });
+    let first =
+        begin(payments::purchase(Millis::new(START))).apply(used(), &policy(1_000_000), Millis::new(START));
+    assert_eq!(first.progress(), Progress::Refused("nonce_already_used"));
+    let unknown = Event::Settled(SettleAnswer::Unknown { why: "cut".to_owned(), transaction: None });
+    let second = [unknown, Event::Resumed, used()]
+        .into_iter()
+        .zip([START, START + 1_000, START + 1_100])
+        .fold(begin(payments::purchase(Millis::new(START))), |p, (event, now)| {
+            p.apply(event, &policy(1_000_000), Millis::new(now))
+        });
+    assert_eq!(second.step(Millis::new(START + 1_100)), Step::Credit);
+    assert!(!second.settlement().unwrap().confirmed);
+}
+
+/// Another payment's transaction settles nothing: the outcome stays unknown.
+#[test]
+fn a_transaction_that_another_payment_claimed_settles_nothing() {
+    let settled =
+        SettleAnswer::Settled { transaction: Hash32::new([7; 32]), payer: payments::payment().payer() };
+    let events = [
+        Event::Verified(Some("f".to_owned()), VerifyAnswer::Valid { payer: None }),
+        Event::Announced,
+        Event::Settled(settled),
+        Event::TransactionClaimed(false),
+    ];
+    let purchase = events.into_iter().fold(payments::purchase(Millis::new(START)), |p, event| {
+        p.apply(event, &policy(1_000_000), Millis::new(START))
+    });
+    assert_eq!((purchase.state(), purchase.settlement()), (State::Unknown, None));
+}
+
+/// Retries back off from a second to five minutes, and after a day the owner decides.
+#[test]
+fn an_unknown_outcome_is_retried_for_a_day_and_then_held() {
+    let mut world = World::default();
+    let mut purchase = payments::purchase(world.now());
+    let mut waits = Vec::new();
+    for _ in 0..2_000 {
+        let step = purchase.step(world.now());
+        let event = match step {
+            Step::Rest(Some(at)) => {
+                waits.push((at.get() - START - world.now) / 1_000);
+                world.now = at.get() - START;
+                Event::Resumed
+            }
+            Step::Rest(None) => break,
+            Step::Settle => {
+                Event::Settled(SettleAnswer::Unknown { why: "down".to_owned(), transaction: None })
+            }
+            other => perform(&mut world, &purchase, &other, Fault::None).unwrap(),
+        };
+        purchase = purchase.apply(event, &policy(1_000_000), world.now());
+    }
+    assert_eq!(purchase.state(), State::Held);
+    assert_eq!(&waits[..10], [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]);
+    assert!((86_400..87_000).contains(&(world.now / 1_000)), "{}", world.now);
+}
+
+#[test]
+fn stored_form_is_pinned() {
+    let purchase = payments::purchase(Millis::new(START));
+    let stored = serde_json::to_value(StoredPurchase::V1(purchase.clone())).unwrap();
+    let golden: serde_json::Value = serde_json::from_str(include_str!("golden/purchase_v1.json")).unwrap();
+    assert_eq!(stored, golden);
+    let StoredPurchase::V1(read) = serde_json::from_value(golden).unwrap();
+    assert_eq!(read, purchase);
+    assert_eq!(purchase.goods().1[0].quantity, Tokens::whole(4));
+}
