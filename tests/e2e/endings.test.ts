@@ -178,7 +178,7 @@ test("a client that goes away mid-stream has used what was told until then, and 
   const ip = freshAddress();
   const client = gate.client(ip);
   const leaving = leavable(gate, ip, "/events/hang?tokens=45");
-  await eventually("the units are told", async () => leaving.text().includes("45") || undefined);
+  await eventually("the units are told", async () => leaving.text().includes(`"total_tokens":45`) || undefined);
   await problem(await client("/events/hang"), 429, "too-many-concurrent");
   const before = closed;
   leaving.leave();
