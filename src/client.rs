@@ -1,8 +1,10 @@
 //! Who is calling: account ids and addresses.
 //!
-//! [`session`] has the tokens that name an account, [`nonce`] the nonces that we issue, [`sign_in`] how a wallet proves
-//! itself.
+//! [`key`] has the API keys that an owner issues, [`key_ring`] those of an account, [`session`] the tokens that name an account, [`nonce`] the nonces that
+//! we issue, [`sign_in`] how a wallet proves itself.
 
+pub mod key;
+pub mod key_ring;
 pub mod nonce;
 pub mod session;
 pub mod sign_in;

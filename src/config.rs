@@ -9,12 +9,13 @@ pub mod table;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use url::Url;
 
 use crate::client::Kind;
 use crate::limit::account::Rules;
 use crate::limit::plan::{OverLimit, Plans};
+use crate::owner::plan_book::PlanBook;
 use crate::time::Span;
 use endpoints::Endpoints;
 use headers::HeaderTemplates;
@@ -30,6 +31,8 @@ pub struct Config {
     pub prefix: String,
     /// The plans.
     pub plans: Plans,
+    /// The plans as they are written, by name.
+    pub documents: Map<String, Value>,
     default_plan: Option<String>,
     default_plans: BTreeMap<Kind, String>,
     /// What a `tg_` key that nobody issued means.
@@ -99,16 +102,59 @@ impl Config {
     /// Every fault, each with the full name of its setting.
     pub fn read(tollgate: &Value, plans: &Value, has_origin_binding: bool) -> Result<Self, Faults> {
         let mut faults = Faults::default();
+        let documents = plans.as_object().cloned().unwrap_or_default();
         let plans = Plans::read("PLANS", plans, &mut faults);
         let config = Table::open("TOLLGATE", tollgate, &mut faults)
-            .map(|table| Self::read_table(table, plans, has_origin_binding, &mut faults));
+            .map(|table| Self::read_table(table, (plans, documents), has_origin_binding, &mut faults));
         match config {
             Some(config) if faults.is_empty() => Ok(config),
             _ => Err(faults),
         }
     }
 
-    fn read_table(mut t: Table<'_>, plans: Plans, has_origin_binding: bool, faults: &mut Faults) -> Self {
+    /// The settings with the owner's plan book over them.
+    ///
+    /// # Errors
+    /// Every fault that the plans have then, and each default that no longer names a plan.
+    pub fn with_book(&self, book: &PlanBook) -> Result<Self, Faults> {
+        let (config, mut faults) = self.under(book);
+        config.check_plan_names(&mut faults);
+        config.check_prices(&mut faults);
+        if faults.is_empty() { Ok(config) } else { Err(faults) }
+    }
+
+    /// The same for who changes the book: it may be faulty now, and better after the change.
+    #[must_use]
+    pub fn with_any_book(&self, book: &PlanBook) -> Self {
+        self.under(book).0
+    }
+
+    fn under(&self, book: &PlanBook) -> (Self, Faults) {
+        let documents = book.over(&self.documents);
+        let mut faults = Faults::default();
+        let plans = Plans::read("PLANS", &Value::Object(documents.clone()), &mut faults);
+        let default_plan = book.default_plan.clone().or_else(|| self.default_plan.clone());
+        (Self { plans, documents, default_plan, ..self.clone() }, faults)
+    }
+
+    /// The plan of clients that have no other, where there is one.
+    #[must_use]
+    pub fn default_plan(&self) -> Option<&str> {
+        self.default_plan.as_deref()
+    }
+
+    /// Whether clients that have no plan of their own get that one.
+    #[must_use]
+    pub fn is_default(&self, plan: &str) -> bool {
+        self.default_plan.iter().chain(self.default_plans.values()).any(|name| name == plan)
+    }
+
+    fn read_table(
+        mut t: Table<'_>,
+        (plans, documents): (Plans, Map<String, Value>),
+        has_origin_binding: bool,
+        faults: &mut Faults,
+    ) -> Self {
         let origin = t.optional("origin", base_url, faults);
         if t.value("origin").is_none() && !has_origin_binding {
             faults.add(
@@ -124,6 +170,7 @@ impl Config {
             origin,
             prefix: t.optional("prefix", prefix, faults).unwrap_or_else(|| "/_tollgate".to_owned()),
             plans,
+            documents,
             default_plan,
             default_plans,
             unknown_keys: t.optional("unknown_keys", unknown_keys, faults).unwrap_or(UnknownKeys::Reject),
@@ -139,7 +186,10 @@ impl Config {
             without_effect,
         };
         t.finish(faults);
-        config.check_plan_names(faults);
+        // Where PLANS is empty, the plans are in the ledger.
+        if !config.documents.is_empty() || config.default_plan.is_none() {
+            config.check_plan_names(faults);
+        }
         config.check_prices(faults);
         config
     }
@@ -157,7 +207,7 @@ impl Config {
         for (setting, plan) in named.chain(by_kind).filter(|(_, plan)| self.plans.get(plan).is_none()) {
             let known = self.plans.names();
             let hint =
-                if known.is_empty() { "PLANS has none".to_owned() } else { format!("PLANS has {known}") };
+                if known.is_empty() { "there is none".to_owned() } else { format!("there is {known}") };
             faults.add(setting, format!("there is no plan `{plan}`; {hint}"));
         }
     }
@@ -178,13 +228,14 @@ impl Config {
         }
     }
 
-    /// What holds for a client of that kind.
+    /// What holds for a client of that kind: its own plan comes first, then its kind's, then the default. A plan of its
+    /// own that is gone gives access to nothing.
     #[must_use]
-    pub fn rules(&self, kind: Kind) -> Rules<'_> {
-        let by_kind = self.default_plans.get(&kind).or(self.default_plan.as_ref());
+    pub fn rules<'a>(&'a self, kind: Kind, own: Option<&'a str>) -> Rules<'a> {
+        let by_kind = || self.default_plans.get(&kind).or(self.default_plan.as_ref()).map(String::as_str);
         Rules {
             plans: &self.plans,
-            default_plan: by_kind.map_or("", String::as_str),
+            plan: own.or_else(by_kind).unwrap_or_default(),
             payment: self.payment.is_some(),
         }
     }

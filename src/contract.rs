@@ -1,14 +1,18 @@
 //! What the gate and the Durable Objects say to each other, and how objects are named.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::bill::usage::Line;
 use crate::client::AccountId;
+use crate::client::key::{KeyHash, Scope};
 use crate::endpoint::{EndpointName, Target};
 use crate::limit::decision::{Decision, Grant};
 use crate::limit::standing::Standing;
 use crate::limit::tokens::Tokens;
 use crate::limit::units::Units;
+use crate::owner::plan_book::PlanBook;
 use crate::pay::amount::Amount;
 use crate::pay::purchase::{Service, Settlement};
 use crate::pay::receipt::SignedReceipt;
@@ -44,6 +48,26 @@ pub enum AccountCall {
     /// The origin failed a paid request: its tokens are given back.
     /// Answered with where the client stands then: a list of [`Standing`].
     GiveBack(EndpointName, Tokens),
+    /// May this address administer with a token that is right, or try one that is wrong? [`bool`]
+    TryAdmin(bool),
+    /// May the key that asks do that? [`bool`]
+    Allows(Scope),
+    /// The owner adds a key. [`Done`]
+    AddKey(KeyHash, BTreeSet<Scope>),
+    /// The owner revokes a key. [`Done`]
+    RemoveKey(KeyHash),
+    /// The owner gives the account a plan, or the default again. [`Done`]
+    SetPlan(Option<String>),
+    /// The plans have this version now. [`Done`]
+    NewPlans(u64),
+}
+
+impl AccountCall {
+    /// Whether it changes what the owner gave the account: stored before it is answered.
+    #[must_use]
+    pub const fn is_owners(&self) -> bool {
+        matches!(self, Self::AddKey(..) | Self::RemoveKey(_) | Self::SetPlan(_))
+    }
 }
 
 /// A request that asks to pass.
@@ -91,8 +115,21 @@ pub struct End {
 pub struct ToAccount {
     /// The account.
     pub account: AccountId,
+    /// The key that the caller brought; one that is not good is refused, whatever the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyHash>,
     /// The call.
     pub call: AccountCall,
+}
+
+/// Why an account's object does not do what it is called for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// The key is not, or no longer, good for this account.
+    UnknownKey,
+    /// The plans that are in force are faulty.
+    Misconfigured(String),
 }
 
 /// Where a client stands at each endpoint asked for.
@@ -139,6 +176,16 @@ pub enum PaymentCall {
     /// A backend tells the end of the request that this object is named for, with these further units. [`bool`]:
     /// whether the request is known.
     EndRequest(String, Units),
+    /// The plan book as the ledger has it now: it replaces one of a lower version. [`Done`]
+    PublishPlans(PlanBook),
+    /// The plan book that was published last. [`Option<PlanBook>`]
+    Plans,
+    /// The key that this object is named for is good for that account. [`Done`]
+    AssignKey(AccountId),
+    /// The account of the key that this object is named for. [`Option<AccountId>`]
+    AccountOfKey,
+    /// The owner wants the payment looked at again now. [`Option<String>`]: its state, if there is such a payment.
+    Retry,
 }
 
 /// What a backend is told about a request.
@@ -216,6 +263,14 @@ pub struct KeptReceipt {
     pub expires_at: u64,
 }
 
+/// The account of a key, as the key's object stores it, with the version of its form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoredKey {
+    /// The first form.
+    V1(AccountId),
+}
+
 /// The name of an account's object.
 #[must_use]
 pub fn account_object(account: &AccountId) -> String {
@@ -232,6 +287,15 @@ pub fn payment_object(payment: &PaymentId) -> String {
 #[must_use]
 pub fn request_object(request_id: &str) -> String {
     format!("request:{request_id}")
+}
+
+/// The name of the object that keeps the plan book.
+pub const PLANS_OBJECT: &str = "plans";
+
+/// The name of the object that knows the account of a key.
+#[must_use]
+pub fn key_object(key: &KeyHash) -> String {
+    format!("key:{}", key.as_str())
 }
 
 /// The name of the object in which one payment claims a transaction; `network` is CAIP-2.
@@ -257,6 +321,7 @@ pub fn payment_of_receipt(receipt_id: &str) -> Option<PaymentId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::key::ApiKey;
 
     #[test]
     fn object_names_are_pinned() {
@@ -265,6 +330,9 @@ mod tests {
         assert_eq!(payment_object(&payment), "pay_abababababababababababababababab");
         assert_eq!(transaction_object("eip155:84532", "0xAB"), "tx:eip155:84532:0xab");
         assert_eq!(request_object("r-1"), "request:r-1");
+        let key = ApiKey::new([0; 32]).hash();
+        assert_eq!(key_object(&key), format!("key:{}", key.as_str()));
+        assert_eq!(PLANS_OBJECT, "plans");
     }
 
     #[test]
@@ -283,5 +351,6 @@ mod tests {
         let call = r#"{"account":"ip:203.0.113.7","call":{"attempt":{"request":"req_1","target":{"method":"GET","path":"/cpu"}}}}"#;
         let parsed: ToAccount = serde_json::from_str(call).unwrap();
         assert_eq!(serde_json::to_string(&parsed).unwrap(), call);
+        assert_eq!(parsed.key, None);
     }
 }

@@ -3,8 +3,11 @@
 //! `gate` answers every request; `account_object` and `payment_object` are the Durable Objects behind it. Each of
 //! their handlers parses, loads, makes one call into the domain, stores and answers.
 
+mod access;
 mod account_object;
+mod admin;
 mod answer;
+mod asked;
 mod backend_endpoints;
 mod backend_request;
 mod body;
@@ -17,16 +20,21 @@ mod exchange;
 mod facilitator_client;
 mod gate;
 mod identity;
+mod keys;
 mod ledger;
 mod objects;
 mod origin;
 mod outgoing;
 mod over_limit;
 mod own_endpoints;
+mod owner_ledger;
 mod paid_answer;
 mod payment_object;
+mod plan_file;
+mod plans_in_force;
 mod queue;
 mod receipt_store;
+mod record;
 mod settings;
 mod socket;
 

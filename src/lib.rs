@@ -6,7 +6,8 @@
 //! 2. [`limit`]: how much the client may still use. [`limit::account`] is the one decision about a request.
 //! 3. [`pay`]: what more costs, and was it paid. [`pay::purchase`] is the one state machine of a payment.
 //! 4. [`bill`]: what it adds up to.
-//! 5. [`problem`]: every error there is. [`config`]: every setting there is.
+//! 5. [`owner`]: what is changed while the gate runs.
+//! 6. [`problem`]: every error there is. [`config`]: every setting there is.
 //!
 //! All of that is the domain: pure, without a clock, randomness or a platform, and tested natively. [`contract`] is
 //! what the worker and its Durable Objects say to each other, and `edge` (feature `edge`) runs it all on Cloudflare.
@@ -20,6 +21,7 @@ pub mod edge;
 pub mod endpoint;
 pub mod fields;
 pub mod limit;
+pub mod owner;
 pub mod pay;
 pub mod problem;
 pub mod time;

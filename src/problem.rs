@@ -40,6 +40,12 @@ pub enum ProblemKind {
     TooManyConcurrent,
     /// As many requests of this client are waiting as may.
     QueueFull,
+    /// A plan that is needed cannot go.
+    PlanInUse,
+    /// What was to be changed is no longer what the caller saw.
+    PreconditionFailed,
+    /// Too many wrong admin tokens, or refused payments, from this client.
+    TooManyFailures,
     /// A request id that another account or endpoint uses.
     RequestIdUsed,
     /// A request id that nobody attempted.
@@ -62,7 +68,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind, for the pages that explain them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 27] = [
         Self::BadPayment,
         Self::BadPath,
         Self::BadRequest,
@@ -78,6 +84,9 @@ impl ProblemKind {
         Self::RateLimited,
         Self::TooManyConcurrent,
         Self::QueueFull,
+        Self::PlanInUse,
+        Self::PreconditionFailed,
+        Self::TooManyFailures,
         Self::RequestIdUsed,
         Self::UnknownRequest,
         Self::Unauthorized,
@@ -171,6 +180,24 @@ impl ProblemKind {
                 "queue-full",
                 "Queue full",
                 "Wait as long as Retry-After says, then send the request again.",
+            ),
+            Self::PlanInUse => (
+                409,
+                "plan-in-use",
+                "Plan in use",
+                "Give the accounts that have it, or the default, another plan first. Nothing was changed.",
+            ),
+            Self::PreconditionFailed => (
+                412,
+                "precondition-failed",
+                "Changed meanwhile",
+                "Somebody else changed it since you read it, and nothing was changed now. Read it again, and send your change with the new ETag.",
+            ),
+            Self::TooManyFailures => (
+                429,
+                "too-many-failures",
+                "Too many failures",
+                "Wait as long as Retry-After says, then try again with the right credentials.",
             ),
             Self::RequestIdUsed => (
                 409,

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
 use super::table::Faults;
 use crate::client::SessionKey;
@@ -35,7 +35,10 @@ impl PaymentKeys {
 
 /// The secret `ADMIN_TOKEN`. It is kept as a keyed hash, and compared in constant time.
 #[derive(Clone)]
-pub struct AdminToken(Hmac<Sha256>);
+pub struct AdminToken {
+    keyed: Hmac<Sha256>,
+    name: String,
+}
 
 impl fmt::Debug for AdminToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,17 +61,25 @@ impl AdminToken {
             faults.add("ADMIN_TOKEN", message);
             return Err(faults);
         }
-        Hmac::new_from_slice(token.as_bytes()).map(Self).map_err(|error| {
+        let digest = hex::encode(Sha256::digest(token.as_bytes()));
+        let name = format!("admin:{}", digest.get(..8).unwrap_or_default());
+        Hmac::new_from_slice(token.as_bytes()).map(|keyed| Self { keyed, name }).map_err(|error| {
             faults.add("ADMIN_TOKEN", error.to_string());
             faults
         })
+    }
+
+    /// Who it is, for the audit table: `admin:` and the first 8 digits of the token's SHA-256.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Whether that is the token.
     #[must_use]
     pub fn is(&self, given: &str) -> bool {
         let Ok(mut other) = Hmac::<Sha256>::new_from_slice(given.as_bytes()) else { return false };
-        let mut own = self.0.clone();
+        let mut own = self.keyed.clone();
         own.update(b"admin");
         other.update(b"admin");
         own.verify(&other.finalize().into_bytes()).is_ok()

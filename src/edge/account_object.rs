@@ -14,10 +14,12 @@ use worker::{
     console_warn, durable_object, wasm_bindgen,
 };
 
-use super::settings::{self, Settings};
-use super::{clock, ledger, objects};
+use super::plans_in_force::{self, InForce};
+use super::{clock, ledger, objects, owner_ledger};
 use crate::client::AccountId;
-use crate::contract::{AccountCall, Done, LiveUsage, Survey, ToAccount};
+use crate::client::key::KeyHash;
+use crate::config::Config;
+use crate::contract::{AccountCall, Done, LiveUsage, Refusal, Survey, ToAccount};
 use crate::endpoint::Target;
 use crate::limit::account::{Account, Rules, StoredAccount};
 use crate::limit::allowance::BUCKET;
@@ -58,20 +60,27 @@ impl DurableObject for AccountObject {
     }
 
     async fn fetch(&self, request: Request) -> Result<Response> {
-        let ToAccount { account, call } = objects::read_url_call(&request)?;
-        let settings = self.settings()?;
+        let ToAccount { account, key, call } = objects::read_url_call(&request)?;
+        if let AccountCall::NewPlans(version) = call {
+            plans_in_force::expect(version);
+        }
+        let config = match self.config().await? {
+            Ok(config) => config,
+            Err(faults) => return objects::refuse(&Refusal::Misconfigured(faults.to_string())),
+        };
         let mut memory = match self.memory.take() {
             Some(memory) => memory,
             None => self.load()?.map_or_else(|| new_memory(account), Ok)?,
         };
         let now = clock::now();
-        let rules = settings.config.rules(memory.account.id().kind());
-        let before_was_precious = memory.account.is_precious(&rules);
-        let (account, reply) = handle(memory.account.clone(), call, &rules, now);
+        let plan = memory.account.plan().map(str::to_owned);
+        let rules = config.rules(memory.account.id().kind(), plan.as_deref());
+        let must_store = call.is_owners() || memory.account.is_precious(&rules);
+        let (account, reply) = handle_in_name_of(key.as_ref(), memory.account.clone(), call, &rules, now);
         memory.account = account;
         memory.called_at = now;
-        let stored = self.store_if_needed(&mut memory, before_was_precious, &rules, now);
-        let alarm = Self::plan_alarm(&mut memory, &settings, now);
+        let stored = self.store_if_needed(&mut memory, must_store, &rules, now);
+        let alarm = Self::plan_alarm(&mut memory, &config, now);
         self.memory.replace(Some(memory));
         stored?;
         if let Some(at) = alarm {
@@ -81,19 +90,22 @@ impl DurableObject for AccountObject {
     }
 
     async fn alarm(&self) -> Result<Response> {
-        let settings = self.settings()?;
+        let config = match self.config().await? {
+            Ok(config) => config,
+            Err(faults) => return Err(Error::RustError(faults.to_string())),
+        };
         let loaded = match self.memory.take() {
             Some(memory) => Some(memory),
             None => self.load()?,
         };
         let Some(mut memory) = loaded else { return Response::empty() };
         memory.alarm_at = None;
-        let flush = flush_due(&memory, &settings, clock::now());
+        let flush = flush_due(&memory, &config, clock::now());
         self.memory.replace(Some(memory));
         if flush && let Err(error) = self.flush().await {
             console_warn!("ledger: {error}; usage stays here and is sent again");
         }
-        self.settle_down(&settings).await?;
+        self.settle_down(&config).await?;
         Response::empty()
     }
 }
@@ -106,6 +118,27 @@ fn new_memory(account: AccountId) -> Result<Memory> {
         alarm_at: None,
         called_at: clock::now(),
     })
+}
+
+/// The same, unless it is asked in the name of a key that is not good.
+fn handle_in_name_of(
+    key: Option<&KeyHash>,
+    account: Account,
+    call: AccountCall,
+    rules: &Rules<'_>,
+    now: Millis,
+) -> (Account, Result<Response>) {
+    let Some(key) = key else { return handle(account, call, rules, now) };
+    match account.present_key(key, now) {
+        (account, false) => (account, objects::refuse(&Refusal::UnknownKey)),
+        (account, true) => match call {
+            AccountCall::Allows(scope) => {
+                let allowed = account.keys().allows(key, scope);
+                (account, objects::reply_in_header(&allowed))
+            }
+            call => handle(account, call, rules, now),
+        },
+    }
 }
 
 /// The one step: the call to the account, and what is answered.
@@ -141,6 +174,16 @@ fn handle(
             let usage = live_usage(&account, rules);
             (account, objects::reply_in_header(&usage))
         }
+        AccountCall::TryAdmin(is_right) => {
+            let (account, admitted) = account.try_admin(is_right, now);
+            (account, objects::reply_in_header(&admitted))
+        }
+        // Without a key nothing is allowed.
+        AccountCall::Allows(_) => (account, objects::reply_in_header(&false)),
+        AccountCall::AddKey(key, scopes) => done(account.with_key(key, scopes)),
+        AccountCall::RemoveKey(key) => done(account.without_key(&key)),
+        AccountCall::SetPlan(plan) => done(account.with_plan(plan)),
+        AccountCall::NewPlans(_) => done(account),
         AccountCall::Announce(payment) => done(account.announce(payment)),
         AccountCall::Withdraw(payment) => done(account.withdraw(&payment)),
         AccountCall::Acknowledge(payment) => done(account.acknowledge(&payment)),
@@ -167,24 +210,24 @@ fn survey(account: &Account, rules: &Rules<'_>, target: Option<&Target>, now: Mi
     let mut endpoints = account.survey(rules, now);
     if let Some(target) = target {
         let wanted =
-            rules.plans.get(rules.default_plan).and_then(|plan| plan.find(target)).map(|found| &found.name);
+            rules.plans.get(rules.plan).and_then(|plan| plan.find(target)).map(|found| &found.name);
         endpoints.retain(|(name, _)| Some(name) == wanted);
     }
-    Survey { plan: rules.default_plan.to_owned(), endpoints }
+    Survey { plan: rules.plan.to_owned(), endpoints }
 }
 
 fn live_usage(account: &Account, rules: &Rules<'_>) -> LiveUsage {
     LiveUsage {
-        plan: rules.default_plan.to_owned(),
+        plan: rules.plan.to_owned(),
         incarnation: account.incarnation().to_owned(),
         lines: account.usage().lines().collect(),
     }
 }
 
-fn flush_due(memory: &Memory, settings: &Settings, now: Millis) -> bool {
+fn flush_due(memory: &Memory, config: &Config, now: Millis) -> bool {
     let usage = memory.account.usage();
     // The first flush of an account comes with its first alarm: most visitors are gone by then.
-    let rested = usage.flushed_at().is_none_or(|at| now >= at.plus(settings.config.flush_interval));
+    let rested = usage.flushed_at().is_none_or(|at| now >= at.plus(config.flush_interval));
     usage.unflushed_since().is_some() && rested
 }
 
@@ -194,8 +237,9 @@ struct Row {
 }
 
 impl AccountObject {
-    fn settings(&self) -> Result<std::rc::Rc<Settings>> {
-        settings::load(&self.env).map_err(|faults| Error::RustError(faults.to_string()))
+    /// The settings with the plans that are in force.
+    async fn config(&self) -> Result<InForce> {
+        plans_in_force::config(&self.env, |task| self.state.wait_until(task)).await
     }
 
     /// What is stored. Only an absent row is a new account: a row that cannot be read is an error, never a full bucket.
@@ -218,11 +262,11 @@ impl AccountObject {
     fn store_if_needed(
         &self,
         memory: &mut Memory,
-        was_precious: bool,
+        must_store: bool,
         rules: &Rules<'_>,
         now: Millis,
     ) -> Result<()> {
-        let precious = was_precious || memory.account.is_precious(rules);
+        let precious = must_store || memory.account.is_precious(rules);
         let stale = memory.stored.as_ref().is_none_or(|(_, at)| now.since(*at) >= WRITE_INTERVAL);
         if precious || (stale && memory.account.outlives_memory(rules, now)) {
             return self.store(memory, now);
@@ -247,8 +291,8 @@ impl AccountObject {
     }
 
     /// When the alarm must ring; `None` when it is set early enough already.
-    fn plan_alarm(memory: &mut Memory, settings: &Settings, now: Millis) -> Option<Millis> {
-        let wanted = next_alarm(memory, settings, now)?;
+    fn plan_alarm(memory: &mut Memory, config: &Config, now: Millis) -> Option<Millis> {
+        let wanted = next_alarm(memory, config, now)?;
         if memory.alarm_at.is_some_and(|at| at <= wanted) {
             return None;
         }
@@ -266,31 +310,33 @@ impl AccountObject {
     /// Sends the ledger absolute totals, and notes that it has them.
     async fn flush(&self) -> Result<()> {
         let taken = clock::now();
-        let (id, incarnation, lines, revision) = {
+        let (id, incarnation, lines, revision, uses) = {
             let memory = self.memory.borrow();
             let Some(Memory { account, .. }) = memory.as_ref() else { return Ok(()) };
             let usage = account.usage();
             let lines: Vec<_> = usage.lines().collect();
-            (account.id().clone(), account.incarnation().to_owned(), lines, usage.revision())
+            (account.id().clone(), account.incarnation().to_owned(), lines, usage.revision(), account.keys().untold())
         };
         ledger::put_usage(&self.env, &id, &incarnation, &lines).await?;
+        owner_ledger::put_uses(&self.env, &uses).await?;
         // Requests may have come in meanwhile: the account is the one in memory now.
         if let Some(memory) = self.memory.borrow_mut().as_mut() {
-            memory.account = memory.account.clone().flushed(revision, taken, clock::now());
+            memory.account = memory.account.clone().flushed(revision, taken, clock::now()).told_uses(&uses);
         }
         Ok(())
     }
 
     /// After an alarm: forgets an account that is whole again, or stores it and sets the next alarm. Of most visitors
     /// nothing was ever stored by then, and nothing is.
-    async fn settle_down(&self, settings: &Settings) -> Result<()> {
+    async fn settle_down(&self, config: &Config) -> Result<()> {
         let now = clock::now();
         let next = {
             let mut memory = self.memory.borrow_mut();
             let Some(held) = memory.as_mut() else { return Ok(()) };
-            let rules = settings.config.rules(held.account.id().kind());
+            let plan = held.account.plan().map(str::to_owned);
+            let rules = config.rules(held.account.id().kind(), plan.as_deref());
             held.account = held.account.clone().tidied(&rules, now);
-            if now >= gone_at(held, settings) && held.account.is_whole(&rules, now) {
+            if now >= gone_at(held, config) && held.account.is_whole(&rules, now) {
                 let was_stored = held.stored.is_some();
                 *memory = None;
                 if !was_stored {
@@ -299,9 +345,9 @@ impl AccountObject {
                 None
             } else {
                 self.store(held, now)?;
-                let wanted = next_alarm(held, settings, now);
+                let wanted = next_alarm(held, config, now);
                 let at = wanted.map(|at| {
-                    at.max(now.plus(if flush_due(held, settings, now) { FLUSH_RETRY } else { Span::ZERO }))
+                    at.max(now.plus(if flush_due(held, config, now) { FLUSH_RETRY } else { Span::ZERO }))
                 });
                 held.alarm_at = at;
                 Some(at)
@@ -318,25 +364,25 @@ impl AccountObject {
 
 /// When a client counts as gone. One that is still there keeps its account: each life of an account has rows of its own
 /// in the ledger.
-fn gone_at(memory: &Memory, settings: &Settings) -> Millis {
-    memory.called_at.plus(USAGE_AT_RISK.min(settings.config.flush_interval))
+fn gone_at(memory: &Memory, config: &Config) -> Millis {
+    memory.called_at.plus(USAGE_AT_RISK.min(config.flush_interval))
 }
 
 /// When something is to be done without a request: usage saved, then flushed; storage deleted once it is whole.
-fn next_alarm(memory: &Memory, settings: &Settings, now: Millis) -> Option<Millis> {
+fn next_alarm(memory: &Memory, config: &Config, now: Millis) -> Option<Millis> {
     let usage = memory.account.usage();
     let stored_usage = memory.stored.as_ref().map(|(account, _)| account.usage().revision());
     if usage.unflushed_since().is_some() {
-        let interval = settings.config.flush_interval;
+        let interval = config.flush_interval;
         let at_risk = stored_usage != Some(usage.revision());
         let save_at = now.plus(USAGE_AT_RISK.min(interval));
         let flush_at = usage.flushed_at().map_or(save_at, |at| at.plus(interval));
         return Some(if at_risk { save_at.min(flush_at) } else { flush_at });
     }
     memory.stored.as_ref()?;
-    let rules = settings.config.rules(memory.account.id().kind());
+    let rules = config.rules(memory.account.id().kind(), memory.account.plan());
     match memory.account.until_whole(&rules, now) {
-        Wait::For(span) => Some(now.plus(span).max(gone_at(memory, settings))),
+        Wait::For(span) => Some(now.plus(span).max(gone_at(memory, config))),
         Wait::Never => None,
     }
 }

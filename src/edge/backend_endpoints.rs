@@ -5,7 +5,8 @@ use worker::web_sys;
 
 use super::exchange::{Exchange, Outcome};
 use super::own_endpoints::limit_values;
-use super::{answer, objects, origin};
+use super::asked::json_body;
+use super::{access, answer, objects};
 use crate::client::AccountId;
 use crate::config::table::{Faults, Table, number, parsed, text};
 use crate::contract::{Attempt, Attempted, PaymentCall, request_object};
@@ -15,43 +16,14 @@ use crate::limit::tokens::Tokens;
 use crate::limit::units::{Units, is_unit_name};
 use crate::problem::{Problem, ProblemKind};
 
-/// The largest body: 64 kB.
-const MAX_BODY: usize = 64_000;
 /// The longest request id.
 const MAX_ID: usize = 256;
 
 /// Answers `/attempt` or `/end`.
 pub(super) async fn answer(exchange: &Exchange, path: &str) -> Outcome<web_sys::Response> {
-    authorize(exchange)?;
-    let body = origin::read_body(exchange).await?;
-    if body.len() > MAX_BODY {
-        return Err(Problem::new(
-            ProblemKind::BodyTooLarge,
-            format!("the body is larger than {MAX_BODY} bytes"),
-        ));
-    }
-    let body: Value = serde_json::from_slice(&body)
-        .map_err(|error| Problem::new(ProblemKind::BadRequest, format!("the body is not JSON: {error}")))?;
+    access::backend(exchange).await?;
+    let body = json_body(exchange).await?;
     if path == "/attempt" { attempt(exchange, &body).await } else { end(exchange, &body).await }
-}
-
-/// Only who has the admin token may ask; without one configured there is nothing here.
-fn authorize(exchange: &Exchange) -> Outcome<()> {
-    let Some(token) = &exchange.settings.admin_token else {
-        return Err(Problem::new(
-            ProblemKind::UnknownEndpoint,
-            "this needs the secret ADMIN_TOKEN, which is not set",
-        ));
-    };
-    let given = exchange.header("Authorization").unwrap_or_default();
-    let given = given.strip_prefix("Bearer ").unwrap_or_default().trim();
-    if token.is(given) {
-        return Ok(());
-    }
-    Err(Problem::new(
-        ProblemKind::Unauthorized,
-        "the admin token is wrong or absent; send Authorization: Bearer …",
-    ))
 }
 
 struct Asked {

@@ -1,7 +1,8 @@
 //! A request that a backend asks about, in an object of its own: the place where its id is used once.
 
-use worker::{Env, Error, Result};
+use worker::{Env, Result};
 
+use super::record::{self, Storage};
 use super::objects;
 use crate::client::AccountId;
 use crate::contract::{AccountCall, Attempt, Attempted, Done, End};
@@ -9,18 +10,10 @@ use crate::limit::decision::Decision;
 use crate::limit::request::{RequestRecord, StoredRequest};
 use crate::limit::units::Units;
 
-/// Where the record is kept: the storage of the request's object.
-pub(super) trait RequestStore {
-    /// The stored record, if there is one.
-    fn read(&self) -> Result<Option<String>>;
-    /// Stores the record.
-    fn write(&self, record: String) -> Result<()>;
-}
-
 /// Decides about the request, once: an admitted one keeps its answer.
 pub(super) async fn attempt(
     env: &Env,
-    store: &impl RequestStore,
+    store: &impl Storage,
     account: AccountId,
     endpoint: String,
     attempt: Attempt,
@@ -40,7 +33,7 @@ pub(super) async fn attempt(
 }
 
 /// Tells the account that the request has ended, once; whether the request is known.
-pub(super) async fn end(env: &Env, store: &impl RequestStore, request: &str, units: Units) -> Result<bool> {
+pub(super) async fn end(env: &Env, store: &impl Storage, request: &str, units: Units) -> Result<bool> {
     let Some(record) = load(store)? else { return Ok(false) };
     if let Some(decision) = record.to_end() {
         let end = End { request: request.to_owned(), endpoint: decision.endpoint.clone(), units };
@@ -50,13 +43,10 @@ pub(super) async fn end(env: &Env, store: &impl RequestStore, request: &str, uni
     Ok(true)
 }
 
-fn load(store: &impl RequestStore) -> Result<Option<RequestRecord>> {
-    let Some(stored) = store.read()? else { return Ok(None) };
-    let StoredRequest::V1(record) =
-        serde_json::from_str(&stored).map_err(|error| Error::RustError(error.to_string()))?;
-    Ok(Some(record))
+fn load(store: &impl Storage) -> Result<Option<RequestRecord>> {
+    Ok(record::load(store)?.map(|StoredRequest::V1(record)| record))
 }
 
-fn save(store: &impl RequestStore, record: &RequestRecord) -> Result<()> {
-    store.write(serde_json::to_string(&StoredRequest::V1(record.clone()))?)
+fn save(store: &impl Storage, record: &RequestRecord) -> Result<()> {
+    record::save(store, &StoredRequest::V1(record.clone()))
 }

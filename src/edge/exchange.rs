@@ -10,8 +10,9 @@ use worker::{Context, Env, Result, console_error, web_sys};
 
 use super::settings::Settings;
 use super::{clock, objects};
+use crate::client::key::KeyHash;
 use crate::client::{AccountId, SESSION_LIFE};
-use crate::contract::{AccountCall, Attempt};
+use crate::contract::{AccountCall, Attempt, Refusal};
 use crate::endpoint::Target;
 use crate::fields::{SESSION, private_cache_control};
 use crate::limit::headers;
@@ -38,10 +39,20 @@ pub(super) struct Exchange {
     /// Set when the request passes degraded.
     pub(super) degraded: Cell<bool>,
     standings: RefCell<(Vec<Standing>, Millis)>,
+    /// The key that the request brought, and whose it is.
+    key: RefCell<Option<(AccountId, KeyHash)>>,
     /// Whose session token the answer hands out.
     session_for: RefCell<Option<AccountId>>,
     /// Why the request's proof of who sent it proves nothing, if it brought one.
     sign_in_error: RefCell<Option<Value>>,
+}
+
+/// The problem of a key that is not good here, or no longer.
+pub(super) fn unknown_key() -> Problem {
+    Problem::new(
+        ProblemKind::UnknownKey,
+        "the API key is not known here; check it, or send none: it may be mistyped, or revoked",
+    )
 }
 
 impl Exchange {
@@ -64,6 +75,7 @@ impl Exchange {
             degraded: Cell::default(),
             body_too_large: Rc::default(),
             standings: RefCell::default(),
+            key: RefCell::default(),
             session_for: RefCell::default(),
             sign_in_error: RefCell::default(),
         }
@@ -74,13 +86,24 @@ impl Exchange {
         self.headers.get(name).ok().flatten()
     }
 
-    /// Calls an account's object; a failure is a fault of ours, told to the log and not to the client.
+    /// Calls an account's object, in the name of the request's key where the account is the key's. A failure is a fault
+    /// of ours, told to the log and not to the client.
     pub(super) async fn ask<T: DeserializeOwned>(
         &self,
         account: &AccountId,
         call: AccountCall,
     ) -> Outcome<T> {
-        self.ours(objects::account(&self.env, account, call).await)
+        let key = self.key.borrow().as_ref().filter(|(owner, _)| owner == account).map(|(_, key)| key.clone());
+        let answer = objects::account_with_key(&self.env, account, key, call).await;
+        self.ours(answer)?.map_err(|refusal| match refusal {
+            Refusal::UnknownKey => unknown_key(),
+            Refusal::Misconfigured(faults) => Problem::new(ProblemKind::Misconfigured, faults),
+        })
+    }
+
+    /// Notes the key that the request brought, and whose it is.
+    pub(super) fn note_key(&self, key: Option<(AccountId, KeyHash)>) {
+        self.key.replace(key);
     }
 
     /// The request, as its account is asked about it.

@@ -5,7 +5,7 @@ use worker::{Context, Env, Result, console_error, web_sys};
 use super::ending::Ending;
 use super::exchange::{Exchange, Outcome};
 use super::outgoing::Outgoing;
-use super::{answer, clock, content, identity, origin, over_limit, own_endpoints, queue, settings};
+use super::{admin, answer, clock, content, identity, origin, over_limit, own_endpoints, queue, settings};
 use crate::client::AccountId;
 use crate::contract::AccountCall;
 use crate::endpoint::{CanonicalPath, Target};
@@ -76,9 +76,13 @@ fn with_cors(exchange: &Exchange, answer: web_sys::Response) -> Result<web_sys::
 async fn route(exchange: &Exchange) -> Outcome<web_sys::Response> {
     let url = exchange.request.url();
     let (path, query) = path_and_query(&url);
+    let prefix = &exchange.settings.config.prefix;
+    if let Some(path) = path.strip_prefix(prefix.as_str()).and_then(|own| own.strip_prefix("/admin/")) {
+        // Ids in these paths are percent-encoded, and none is forwarded.
+        return admin::answer(exchange, path, query).await;
+    }
     let path =
         CanonicalPath::parse(path).map_err(|fault| Problem::new(ProblemKind::BadPath, fault.to_string()))?;
-    let prefix = &exchange.settings.config.prefix;
     match path.as_str().strip_prefix(prefix.as_str()) {
         Some(own) if own.is_empty() || own.starts_with('/') => {
             own_endpoints::answer(exchange, own, query).await
@@ -100,9 +104,9 @@ fn path_and_query(url: &str) -> (&str, Option<&str>) {
 /// A request for the origin: decided by the client's account, then forwarded, denied or sold.
 async fn guarded(exchange: &Exchange, target: Target) -> Outcome<web_sys::Response> {
     origin::check_length(exchange)?;
-    let account = identity::account(exchange).await?;
     let target = content::recognise(exchange, target).await?;
-    let decision: Decision = exchange.ask(&account, AccountCall::Attempt(exchange.attempt(&target))).await?;
+    let attempt = AccountCall::Attempt(exchange.attempt(&target));
+    let (account, decision): (AccountId, Decision) = identity::ask(exchange, attempt).await?;
     exchange.note(&decision.standings, decision.at);
     match &decision.verdict {
         Verdict::Admitted(_) => {

@@ -3,11 +3,13 @@
 
 use std::fmt::Display;
 
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use worker::Result;
 
-use super::exchange::{Exchange, Outcome};
-use super::{clock, origin};
+use super::exchange::{Exchange, Outcome, unknown_key};
+use super::{clock, keys, origin};
+use crate::client::key::{ApiKey, Scope};
 use crate::client::sign_in::{EXTENSION, RelyingParty, SignInError};
 use crate::client::{AccountId, SessionKey};
 use crate::config::UnknownKeys;
@@ -16,11 +18,36 @@ use crate::contract::AccountCall;
 use crate::fields::{SESSION, SIGN_IN_WITH_X, key_of, split_cookie};
 use crate::pay::network::Network;
 use crate::pay::x402::v2::Extensions;
-use crate::problem::{Problem, ProblemKind};
+use crate::problem::ProblemKind;
 
-/// The account of the caller. A sign-in or session token that is bad identifies nobody: then it is that of the address.
-pub(super) async fn account(exchange: &Exchange) -> Outcome<AccountId> {
-    check_key(exchange)?;
+/// Asks the account of the caller, and tells which that is.
+pub(super) async fn ask<T: DeserializeOwned>(
+    exchange: &Exchange,
+    call: AccountCall,
+) -> Outcome<(AccountId, T)> {
+    let account = account(exchange).await?;
+    match exchange.ask(&account, call.clone()).await {
+        // Only the account itself knows that a key was revoked.
+        Err(problem) if problem.kind == ProblemKind::UnknownKey && tolerates_unknown_keys(exchange) => {
+            exchange.note_key(None);
+            let account = without_key(exchange).await?;
+            let answer = exchange.ask(&account, call).await?;
+            Ok((account, answer))
+        }
+        answer => Ok((account, answer?)),
+    }
+}
+
+/// The account of the caller: of its key, or of the wallet, session or address that it comes with.
+async fn account(exchange: &Exchange) -> Outcome<AccountId> {
+    match key(exchange).await? {
+        Some(account) => Ok(account),
+        None => without_key(exchange).await,
+    }
+}
+
+/// A sign-in or session token that is bad identifies nobody: then it is the account of the address.
+async fn without_key(exchange: &Exchange) -> Outcome<AccountId> {
     let told = match exchange.header(SIGN_IN_WITH_X) {
         Some(proof) => sign_in(exchange, &proof).await?,
         None => session(exchange),
@@ -28,17 +55,38 @@ pub(super) async fn account(exchange: &Exchange) -> Outcome<AccountId> {
     Ok(told.unwrap_or_else(|| address(exchange)))
 }
 
-/// No keys are issued yet, so each one is unknown.
-fn check_key(exchange: &Exchange) -> Outcome<()> {
+fn tolerates_unknown_keys(exchange: &Exchange) -> bool {
+    exchange.settings.config.unknown_keys == UnknownKeys::Ip
+}
+
+/// The account of the key that the request brings, if it brings one.
+async fn key(exchange: &Exchange) -> Outcome<Option<AccountId>> {
     let (authorization, api_key) = (exchange.header("Authorization"), exchange.header("X-API-Key"));
-    let key = key_of(authorization.as_deref(), api_key.as_deref());
-    if key.is_some() && exchange.settings.config.unknown_keys == UnknownKeys::Reject {
-        return Err(Problem::new(
-            ProblemKind::UnknownKey,
-            "the API key is not known here; check it, or send none",
-        ));
+    let Some(text) = key_of(authorization.as_deref(), api_key.as_deref()) else { return Ok(None) };
+    let known = match text.parse::<ApiKey>() {
+        Ok(key) => {
+            let hash = key.hash();
+            let account = exchange.ours(keys::account(&exchange.env, &hash).await)?;
+            account.map(|account| (account, hash))
+        }
+        Err(_) => None,
+    };
+    match known {
+        Some((account, hash)) => {
+            exchange.note_key(Some((account.clone(), hash)));
+            Ok(Some(account))
+        }
+        None if tolerates_unknown_keys(exchange) => Ok(None),
+        None => Err(unknown_key()),
     }
-    Ok(())
+}
+
+/// Whether the request brings a good key that may do that.
+pub(super) async fn key_allows(exchange: &Exchange, scope: Scope) -> Outcome<bool> {
+    match key(exchange).await? {
+        Some(account) => exchange.ask(&account, AccountCall::Allows(scope)).await,
+        None => Ok(false),
+    }
 }
 
 /// The account of the wallet that signs in with this request, once with each nonce. It gets a session token.

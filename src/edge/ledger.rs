@@ -10,6 +10,7 @@ use crate::client::AccountId;
 use crate::endpoint::EndpointName;
 use crate::limit::tokens::Tokens;
 use crate::limit::units::Units;
+use crate::owner::page::Page;
 use crate::pay::purchase::Purchase;
 use crate::time::{Hour, Millis};
 
@@ -183,4 +184,48 @@ pub(super) async fn put_payment(env: &Env, purchase: &Purchase, now: Millis) -> 
 /// The hour that an RFC 3339 text names.
 pub(super) fn hour_of(text: &str) -> Option<Hour> {
     Millis::parse_rfc3339(text).map(Millis::hour)
+}
+
+/// A payment, as the ledger has it.
+#[derive(Deserialize)]
+pub(super) struct PaymentRow {
+    pub(super) id: String,
+    pub(super) account: String,
+    pub(super) endpoint: String,
+    pub(super) state: String,
+    pub(super) method: String,
+    pub(super) network: String,
+    pub(super) asset: String,
+    pub(super) payer: String,
+    pub(super) recipient: String,
+    pub(super) amount: String,
+    pub(super) nonce: String,
+    pub(super) transaction_hash: String,
+    pub(super) confirmed: u8,
+    pub(super) receipt: String,
+    pub(super) presented_at: String,
+    pub(super) updated_at: String,
+}
+
+const GET_PAYMENT: &str = "SELECT * FROM payments WHERE id = ?1";
+const LIST_PAYMENTS: &str = "SELECT * FROM payments \
+WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR account = ?2) \
+AND (?3 = '' OR (presented_at, id) < (?3, ?4)) ORDER BY presented_at DESC, id DESC LIMIT ?5";
+
+/// The payment of that id.
+pub(super) async fn payment(env: &Env, id: &str) -> Result<Option<PaymentRow>> {
+    database(env)?.prepare(GET_PAYMENT).bind(&[id.into()])?.first(None).await
+}
+
+/// Payments, the last first.
+pub(super) async fn payments(
+    env: &Env,
+    state: Option<&str>,
+    account: Option<&str>,
+    page: &Page,
+) -> Result<Vec<PaymentRow>> {
+    let optional = |text: Option<&str>| text.map_or(JsValue::NULL, JsValue::from_str);
+    let place = [page.after(0).into(), page.after(1).into(), number(page.limit)];
+    let values = [&[optional(state), optional(account)], &place[..]].concat();
+    database(env)?.prepare(LIST_PAYMENTS).bind(&values)?.all().await?.results()
 }

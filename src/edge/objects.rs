@@ -10,29 +10,47 @@ use worker::wasm_bindgen_futures::JsFuture;
 use worker::{Env, Error, Request, Response, Result, web_sys};
 
 use crate::client::AccountId;
-use crate::contract::{AccountCall, PaymentCall, ToAccount, account_object};
+use crate::client::key::KeyHash;
+use crate::contract::{AccountCall, PaymentCall, Refusal, ToAccount, account_object};
 
 const ACCOUNT: &str = "ACCOUNT";
 const PAYMENT: &str = "PAYMENT";
 /// The header field of an account's object's answer.
 const MESSAGE: &str = "message";
+/// The header field of its refusal.
+const REFUSAL: &str = "refusal";
 
-/// Calls an account's object.
-///
-/// The call travels in the URL and its answer in a header field: the request of every client pays for this call, and
-/// bodies would cost a stream and a promise more on each side.
+/// Calls an account's object, not in the name of a key.
 pub(super) async fn account<T: DeserializeOwned>(
     env: &Env,
     account: &AccountId,
     call: AccountCall,
 ) -> Result<T> {
+    let answer = account_with_key(env, account, None, call).await?;
+    answer.map_err(|refusal| Error::RustError(format!("{ACCOUNT} object: {refusal:?}")))
+}
+
+/// Calls an account's object in the name of the key that the caller brought, if it did.
+///
+/// The call travels in the URL and its answer in a header field: the request of every client pays for this call, and
+/// bodies would cost a stream and a promise more on each side.
+pub(super) async fn account_with_key<T: DeserializeOwned>(
+    env: &Env,
+    account: &AccountId,
+    key: Option<KeyHash>,
+    call: AccountCall,
+) -> Result<std::result::Result<T, Refusal>> {
     let name = account_object(account);
-    let call = serde_json::to_string(&ToAccount { account: account.clone(), call })?;
+    let call = serde_json::to_string(&ToAccount { account: account.clone(), key, call })?;
     let url: String = ["https://object/?"].into_iter().chain(byte_serialize(call.as_bytes())).collect();
     let stub = env.durable_object(ACCOUNT)?.get_by_name(&name)?;
     let answer: web_sys::Response = stub.fetch_with_str(&url).await?.into();
-    match answer.headers().get(MESSAGE)? {
-        Some(message) => Ok(serde_json::from_str(&message)?),
+    let fields = answer.headers();
+    if let Some(message) = fields.get(MESSAGE)? {
+        return Ok(Ok(serde_json::from_str(&message)?));
+    }
+    match fields.get(REFUSAL)? {
+        Some(refusal) => Ok(Err(serde_json::from_str(&refusal)?)),
         None => Err(Error::RustError(format!("{ACCOUNT} object: no answer, status {}", answer.status()))),
     }
 }
@@ -68,8 +86,17 @@ pub(super) fn read_url_call<T: DeserializeOwned>(request: &Request) -> Result<T>
 
 /// An account's object's answer.
 pub(super) fn reply_in_header(value: &impl Serialize) -> Result<Response> {
+    in_header(MESSAGE, value)
+}
+
+/// An account's object's refusal.
+pub(super) fn refuse(refusal: &Refusal) -> Result<Response> {
+    in_header(REFUSAL, refusal)
+}
+
+fn in_header(name: &str, value: &impl Serialize) -> Result<Response> {
     let answer = web_sys::Response::new()?;
-    answer.headers().set(MESSAGE, &ascii_json(value)?)?;
+    answer.headers().set(name, &ascii_json(value)?)?;
     Ok(answer.into())
 }
 

@@ -5,8 +5,10 @@ use serde_json::{Value, json};
 use worker::{console_error, web_sys};
 
 use super::exchange::{Exchange, Outcome};
+use super::asked::parameter;
 use super::{answer, backend_endpoints, clock, identity, ledger, receipt_store};
 use crate::bill::summary::{Period, bill, total};
+use crate::client::AccountId;
 use crate::contract::{AccountCall, LiveUsage, Survey};
 use crate::endpoint::{EndpointName, Target};
 use crate::limit::standing::Standing;
@@ -59,17 +61,10 @@ fn health() -> Value {
     json!({ "status": "ok", "service": "tollgate", "version": env!("CARGO_PKG_VERSION") })
 }
 
-/// A parameter of the query, decoded.
-fn parameter(query: Option<&str>, name: &str) -> Option<String> {
-    let pairs = url::form_urlencoded::parse(query?.as_bytes());
-    pairs.into_iter().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
-}
-
 /// The caller's limits; nothing is spent. `endpoint` is a name of the plan, or a path.
 async fn limits(exchange: &Exchange, query: Option<&str>) -> Outcome<web_sys::Response> {
-    let account = identity::account(exchange).await?;
     let wanted = parameter(query, "endpoint");
-    let survey: Survey = exchange.ask(&account, AccountCall::Survey(None)).await?;
+    let (account, survey): (AccountId, Survey) = identity::ask(exchange, AccountCall::Survey(None)).await?;
     let Some(wanted) = wanted else {
         let all: Vec<Value> =
             survey.endpoints.iter().map(|(name, standings)| endpoint_limits(name, standings)).collect();
@@ -96,7 +91,7 @@ async fn limits(exchange: &Exchange, query: Option<&str>) -> Outcome<web_sys::Re
 
 async fn find_by_path(
     exchange: &Exchange,
-    account: &crate::client::AccountId,
+    account: &AccountId,
     wanted: &str,
 ) -> Outcome<Option<(EndpointName, Vec<Standing>)>> {
     let target =
@@ -105,7 +100,7 @@ async fn find_by_path(
     Ok(survey.endpoints.into_iter().next())
 }
 
-fn endpoint_limits(name: &EndpointName, standings: &[Standing]) -> Value {
+pub(super) fn endpoint_limits(name: &EndpointName, standings: &[Standing]) -> Value {
     let bucket = standings.iter().find_map(|standing| standing.tokens.map(|tokens| (tokens, standing.quota)));
     json!({
         "endpoint": name.as_str(),
@@ -149,7 +144,6 @@ fn decimal(text: &str) -> Option<Value> {
 
 /// The caller's bill.
 async fn usage(exchange: &Exchange, query: Option<&str>) -> Outcome<web_sys::Response> {
-    let account = identity::account(exchange).await?;
     let mut period = Period::month_so_far(clock::now());
     if let Some(from) = parameter(query, "from") {
         period.from = ledger::hour_of(&from).ok_or_else(|| bad_time("from", &from))?;
@@ -157,7 +151,7 @@ async fn usage(exchange: &Exchange, query: Option<&str>) -> Outcome<web_sys::Res
     if let Some(to) = parameter(query, "to") {
         period.to = ledger::hour_of(&to).ok_or_else(|| bad_time("to", &to))?;
     }
-    let live: LiveUsage = exchange.ask(&account, AccountCall::Usage).await?;
+    let (account, live): (AccountId, LiveUsage) = identity::ask(exchange, AccountCall::Usage).await?;
     let lines = exchange.ours(ledger::usage(&exchange.env, &account, period).await)?;
     let tender = exchange.settings.config.payment.as_ref().and_then(|payment| payment.tenders.first());
     let asset = tender.map(|tender| (tender.asset.symbol.as_str(), tender.asset.decimals));

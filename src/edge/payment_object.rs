@@ -1,7 +1,8 @@
 //! The Durable Object of one payment: drives its purchase, step by step, and stores it before each next one.
 //!
-//! The same class remembers what is used once: an object named for a transaction knows the one payment it settled, and
-//! one named for a backend's request id knows the one request it belongs to.
+//! The same class remembers what there is one of: an object named for a transaction knows the one payment it settled,
+//! one named for a backend's request id the one request it belongs to, one named for a key its one account, and one
+//! knows the plans.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -14,15 +15,18 @@ use worker::{
     wasm_bindgen,
 };
 
-use super::backend_request::{self, RequestStore};
+use super::record::{self, Storage};
+use super::backend_request;
 use super::settings::{self, Settings};
 use super::{clock, facilitator_client, ledger, objects, receipt_store};
 use crate::config::payment::PaymentConfig;
 use crate::contract::{
-    AccountCall, Attempt, Credit, Done, KeptReceipt, PaymentCall, Presentation, Presented, transaction_object,
+    AccountCall, Attempt, Credit, Done, KeptReceipt, PaymentCall, Presentation, Presented, StoredKey,
+    transaction_object,
 };
 use crate::limit::decision::Decision;
 use crate::limit::request::StoredRequest;
+use crate::owner::plan_book::{PlanBook, StoredBook};
 use crate::pay::purchase::{Event, Progress, Purchase, SettlementPolicy, Step, StoredPurchase};
 use crate::pay::receipt::{Receipt, SignedReceipt, sha256_label};
 use crate::pay::x402::PaymentId;
@@ -53,7 +57,7 @@ pub struct PaymentObject {
     requests: Mutex<()>,
 }
 
-impl RequestStore for PaymentObject {
+impl Storage for PaymentObject {
     fn read(&self) -> Result<Option<String>> {
         self.stored()
     }
@@ -95,6 +99,17 @@ impl DurableObject for PaymentObject {
                 let attempted = backend_request::attempt(&self.env, self, account, endpoint, attempt).await?;
                 objects::reply(&attempted)
             }
+            PaymentCall::PublishPlans(book) => objects::reply(&self.publish_plans(book)?),
+            PaymentCall::Plans => objects::reply(&self.plans()?),
+            PaymentCall::AssignKey(account) => {
+                record::save(self, &StoredKey::V1(account))?;
+                objects::reply(&Done)
+            }
+            PaymentCall::AccountOfKey => {
+                let account = record::load(self)?.map(|StoredKey::V1(account)| account);
+                objects::reply(&account)
+            }
+            PaymentCall::Retry => objects::reply(&self.retry().await?),
             PaymentCall::EndRequest(request, units) => {
                 let _one_at_a_time = self.requests.lock().await;
                 objects::reply(&backend_request::end(&self.env, self, &request, units).await?)
@@ -198,6 +213,29 @@ impl PaymentObject {
         if purchase.as_ref().is_some_and(|purchase| !purchase.is_stored()) {
             *purchase = None;
         }
+    }
+
+    fn plans(&self) -> Result<Option<PlanBook>> {
+        Ok(record::load(self)?.map(|StoredBook::V1(book)| book))
+    }
+
+    /// Keeps the plan book for the gates to ask; never an older one.
+    fn publish_plans(&self, book: PlanBook) -> Result<Done> {
+        if self.plans()?.is_none_or(|known| known.version < book.version) {
+            record::save(self, &StoredBook::V1(book))?;
+        }
+        Ok(Done)
+    }
+
+    /// The owner does not wait for the alarm; what state the payment is in then.
+    async fn retry(&self) -> Result<Option<String>> {
+        self.load()?;
+        if self.purchase.borrow().is_some()
+            && let Some(driver) = self.driver()
+        {
+            self.resume(driver).await?;
+        }
+        Ok(self.purchase.borrow().as_ref().map(|purchase| purchase.state().name().to_owned()))
     }
 
     async fn resume(&self, driver: Driver) -> Result<()> {

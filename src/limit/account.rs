@@ -15,6 +15,8 @@ use super::standing::Standing;
 use super::tokens::{Rate, Tokens};
 use crate::bill::usage::Usage;
 use crate::client::AccountId;
+use crate::client::key::{KeyHash, Scope};
+use crate::client::key_ring::KeyRing;
 use crate::contract::{Attempt, Credit, End};
 use crate::endpoint::EndpointName;
 use crate::pay::x402::PaymentId;
@@ -24,7 +26,12 @@ use crate::time::{Millis, Span};
 const EVICTION: Span = Span::seconds(10);
 
 /// How often receipts may be looked up: ten a minute.
-const RECEIPT_LOOKUPS: BucketPolicy =
+const RECEIPT_LOOKUPS: BucketPolicy = TEN_A_MINUTE;
+
+/// How often an address may try a wrong admin token: ten a minute.
+const ADMIN_TRIES: BucketPolicy = TEN_A_MINUTE;
+
+const TEN_A_MINUTE: BucketPolicy =
     BucketPolicy { capacity: Tokens::whole(10), rate: Rate::per_minute(Tokens::whole(10)), shown_limit: 10 };
 
 /// What holds for every account, from the settings.
@@ -32,15 +39,15 @@ const RECEIPT_LOOKUPS: BucketPolicy =
 pub struct Rules<'a> {
     /// The plans.
     pub plans: &'a Plans,
-    /// The plan of an account that has none of its own.
-    pub default_plan: &'a str,
+    /// The plan of the account: its own, or the default of its kind.
+    pub plan: &'a str,
     /// Whether payments are taken; without them, `pay` behaves as `block`.
     pub payment: bool,
 }
 
 impl<'a> Rules<'a> {
     fn plan(&self) -> Option<&'a Plan> {
-        self.plans.get(self.default_plan)
+        self.plans.get(self.plan)
     }
 
     fn endpoint(&self, name: &EndpointName) -> Option<&'a Endpoint> {
@@ -72,6 +79,15 @@ pub struct Account {
     /// Lookups of receipts left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lookups: Option<Bucket>,
+    /// Admin tokens that may be tried before this address must wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    admin_tries: Option<Bucket>,
+    /// The plan that the owner gave this account, in place of the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    plan: Option<String>,
+    /// The keys that are good for this account.
+    #[serde(default, skip_serializing_if = "KeyRing::is_empty")]
+    keys: KeyRing,
     /// What was used.
     #[serde(default)]
     usage: Usage,
@@ -97,6 +113,9 @@ impl Account {
             credited: BTreeSet::new(),
             nonces: BTreeMap::new(),
             lookups: None,
+            admin_tries: None,
+            plan: None,
+            keys: KeyRing::default(),
             usage: Usage::default(),
         }
     }
@@ -122,7 +141,7 @@ impl Account {
     /// Decides about a request: everything is checked, then everything is counted.
     #[must_use]
     pub fn attempt(mut self, rules: &Rules<'_>, attempt: &Attempt, now: Millis) -> (Self, Decision) {
-        let plan = rules.default_plan.to_owned();
+        let plan = rules.plan.to_owned();
         let Some(endpoint) = rules.plan().and_then(|found| found.find(&attempt.target)) else {
             let endpoint = EndpointName::new(attempt.target.display());
             return (
@@ -219,6 +238,63 @@ impl Account {
         (self, taken.is_ok())
     }
 
+    /// Whether this address may administer with a token that is right, or try one that is wrong. Who tried too many
+    /// wrong ones waits with the right one, too: an answer would tell which it is.
+    #[must_use]
+    pub fn try_admin(mut self, is_right: bool, now: Millis) -> (Self, bool) {
+        let bucket = self.admin_tries.unwrap_or(Bucket::full(&ADMIN_TRIES, now)).at(&ADMIN_TRIES, now);
+        let taken = bucket.take(Tokens::ONE, &ADMIN_TRIES, now);
+        self.admin_tries = if is_right { self.admin_tries } else { Some(taken.unwrap_or(bucket)) };
+        (self, taken.is_ok())
+    }
+
+    /// The plan that the owner gave this account.
+    #[must_use]
+    pub fn plan(&self) -> Option<&str> {
+        self.plan.as_deref()
+    }
+
+    /// The account with a plan of its own, or with the default again.
+    #[must_use]
+    pub fn with_plan(mut self, plan: Option<String>) -> Self {
+        self.plan = plan;
+        self
+    }
+
+    /// The keys that are good for this account.
+    #[must_use]
+    pub const fn keys(&self) -> &KeyRing {
+        &self.keys
+    }
+
+    /// Takes in that a request brings that key; is it good?
+    #[must_use]
+    pub fn present_key(mut self, key: &KeyHash, now: Millis) -> (Self, bool) {
+        let is_good = self.keys.present(key, now);
+        (self, is_good)
+    }
+
+    /// The account with a further key.
+    #[must_use]
+    pub fn with_key(mut self, key: KeyHash, scopes: BTreeSet<Scope>) -> Self {
+        self.keys.add(key, scopes);
+        self
+    }
+
+    /// Notes that the ledger has those uses of keys.
+    #[must_use]
+    pub fn told_uses(mut self, uses: &[(KeyHash, Millis)]) -> Self {
+        self.keys.told(uses);
+        self
+    }
+
+    /// The account without that key: from now on it is good for nothing.
+    #[must_use]
+    pub fn without_key(mut self, key: &KeyHash) -> Self {
+        self.keys.remove(key);
+        self
+    }
+
     /// Notes that a payment is about to be settled: until it is credited or withdrawn, nobody is asked to pay again.
     #[must_use]
     pub fn announce(mut self, payment: PaymentId) -> Self {
@@ -279,6 +355,8 @@ impl Account {
         self.nonces.retain(|_, expires| now < *expires);
         let lookups = self.lookups.map(|bucket| bucket.at(&RECEIPT_LOOKUPS, now));
         self.lookups = lookups.filter(|bucket| bucket.level() < RECEIPT_LOOKUPS.capacity);
+        let admin_tries = self.admin_tries.map(|bucket| bucket.at(&ADMIN_TRIES, now));
+        self.admin_tries = admin_tries.filter(|bucket| bucket.level() < ADMIN_TRIES.capacity);
         for endpoint in rules.plan().into_iter().flat_map(Plan::endpoints) {
             if self.allowances.contains_key(&endpoint.name) {
                 let allowance = self.take_allowance(endpoint, now);
@@ -291,7 +369,7 @@ impl Account {
     }
 
     /// Whether it holds what must be stored before an answer leaves: what was paid for, slots, places in a queue,
-    /// payments on their way, nonces that may not be used again.
+    /// payments on their way, nonces that may not be used again. (A plan and keys are stored when they are changed.)
     #[must_use]
     pub fn is_precious(&self, rules: &Rules<'_>) -> bool {
         let precious = |(name, allowance): (&EndpointName, &Allowance)| {
@@ -306,16 +384,20 @@ impl Account {
     /// Whether losing the free part would show: a limit stays short for longer than an idle object is kept.
     #[must_use]
     pub fn outlives_memory(&self, rules: &Rules<'_>, now: Millis) -> bool {
-        match self.until_whole(rules, now) {
+        match self.until_limits_whole(rules, now) {
             Wait::For(span) => span > EVICTION,
             Wait::Never => true,
         }
     }
 
     /// How long until every limit is whole and nothing is held, pending or remembered; never while something is paid
-    /// for.
+    /// for, or the owner gave it something.
     #[must_use]
     pub fn until_whole(&self, rules: &Rules<'_>, now: Millis) -> Wait {
+        if self.is_registered() { Wait::Never } else { self.until_limits_whole(rules, now) }
+    }
+
+    fn until_limits_whole(&self, rules: &Rules<'_>, now: Millis) -> Wait {
         if !self.pending.is_empty() || !self.credited.is_empty() {
             return Wait::Never;
         }
@@ -327,7 +409,15 @@ impl Account {
         let nonces = self.nonces.values().map(|expires| Wait::For(expires.since(now)));
         let lookups =
             self.lookups.map(|bucket| bucket.at(&RECEIPT_LOOKUPS, now).until_whole(&RECEIPT_LOOKUPS, now));
-        allowances.chain(nonces).chain(lookups).fold(Wait::For(Span::ZERO), Wait::longer)
+        let admin_tries =
+            self.admin_tries.map(|bucket| bucket.at(&ADMIN_TRIES, now).until_whole(&ADMIN_TRIES, now));
+        allowances.chain(nonces).chain(lookups).chain(admin_tries).fold(Wait::For(Span::ZERO), Wait::longer)
+    }
+
+    /// Whether the owner gave it a plan or keys.
+    #[must_use]
+    pub fn is_registered(&self) -> bool {
+        self.plan.is_some() || !self.keys.is_empty()
     }
 
     /// Whether nothing would be lost if its storage were deleted: full, nothing paid, owed, held or unflushed.

@@ -35,7 +35,7 @@ pub(crate) fn plans(endpoint: &Value) -> Plans {
 
 /// What holds for the account: that plan, and payments are taken.
 pub(crate) fn rules(plans: &Plans) -> Rules<'_> {
-    Rules { plans, default_plan: "free", payment: true }
+    Rules { plans, plan: "free", payment: true }
 }
 
 /// An account that nothing is known of.

@@ -1,0 +1,24 @@
+//! `/admin/audit`: who changed what, when.
+
+use serde_json::{Value, json};
+use worker::web_sys;
+
+use super::Order;
+use crate::edge::exchange::Outcome;
+use crate::edge::owner_ledger::{self, AuditRow};
+
+/// `GET /admin/audit`, the last first.
+pub(super) async fn all(order: &Order<'_>) -> Outcome<web_sys::Response> {
+    if order.method != "GET" {
+        return Err(order.wrong_method("GET"));
+    }
+    let page = order.page()?;
+    let rows = order.exchange.ours(owner_ledger::audit(&order.exchange.env, &page).await)?;
+    let last = rows.last().map(|row| vec![row.id.to_string()]);
+    order.json(200, &page.body(rows.iter().map(item).collect(), last))
+}
+
+fn item(row: &AuditRow) -> Value {
+    let detail: Value = serde_json::from_str(&row.detail).unwrap_or_default();
+    json!({ "id": row.id, "at": row.at, "who": row.who, "what": row.what, "subject": row.subject, "detail": detail })
+}

@@ -1,0 +1,159 @@
+//! `/admin/keys`: API keys, shown once when they are made.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use worker::{console_error, web_sys};
+
+use super::{Order, accounts};
+use crate::client::AccountId;
+use crate::client::key::{ApiKey, KeyHash, Scope};
+use crate::config::table::{text, texts};
+use crate::contract::{AccountCall, Done};
+use crate::edge::exchange::Outcome;
+use crate::edge::owner_ledger::{self, Deed, KeyRow};
+use crate::edge::{asked, clock, keys, objects};
+use crate::problem::{Problem, ProblemKind};
+
+/// The longest label.
+const MAX_LABEL: usize = 256;
+
+/// A key that the owner wants.
+struct Wanted {
+    /// The account as the owner wrote it.
+    written: String,
+    account: AccountId,
+    label: String,
+    plan: Option<String>,
+    scopes: BTreeSet<Scope>,
+}
+
+/// `POST` and `GET /admin/keys`.
+pub(super) async fn all(order: &Order<'_>) -> Outcome<web_sys::Response> {
+    match order.method.as_str() {
+        "POST" => create(order).await,
+        "GET" => {
+            let page = order.page()?;
+            let rows = order.exchange.ours(owner_ledger::keys(&order.exchange.env, &page).await)?;
+            let last = rows.last().map(|row| vec![row.created_at.clone(), row.id.clone()]);
+            order.json(200, &page.body(rows.iter().map(item).collect(), last))
+        }
+        _ => Err(order.wrong_method("GET or POST")),
+    }
+}
+
+/// `GET` and `DELETE /admin/keys/{id}`.
+pub(super) async fn one(order: &Order<'_>, id: &str) -> Outcome<web_sys::Response> {
+    let row = order.exchange.ours(owner_ledger::key(&order.exchange.env, id).await)?;
+    let row = row.ok_or_else(|| Problem::new(ProblemKind::NotFound, format!("there is no key `{id}`")))?;
+    match order.method.as_str() {
+        "GET" => order.json(200, &item(&row)),
+        "DELETE" => revoke(order, &row).await,
+        _ => Err(order.wrong_method("GET or DELETE")),
+    }
+}
+
+/// Makes a key. It is good once its object, its account and the ledger know it; until then nobody has it.
+async fn create(order: &Order<'_>) -> Outcome<web_sys::Response> {
+    let exchange = order.exchange;
+    let wanted = read(&asked::json_body(exchange).await?)?;
+    if let Some(plan) = &wanted.plan {
+        accounts::give_plan(order, &wanted.account, Some(plan)).await?;
+    }
+    let key = ApiKey::new(exchange.ours(clock::random_bytes())?);
+    let hash = key.hash();
+    let scopes: Vec<Scope> = wanted.scopes.iter().copied().collect();
+    let deed = Deed {
+        who: order.who,
+        what: "key.create",
+        subject: hash.id(),
+        detail: json!({ "account": wanted.account, "label": wanted.label, "scopes": scopes }),
+    };
+    let noted =
+        owner_ledger::put_key(&exchange.env, &hash, &wanted.account, (&wanted.label, &scopes), &deed).await;
+    exchange.ours(noted)?;
+    if let Err(error) = put_in_force(order, &hash, &wanted).await {
+        // Nobody was told of the key: it may as well never have been.
+        if let Err(error) = owner_ledger::delete_key(&exchange.env, &hash).await {
+            console_error!("{} key {}: {error}", exchange.request_id, hash.id());
+        }
+        return exchange.ours(Err(error));
+    }
+    let body = json!({
+        "id": hash.id(),
+        "key": key.expose(),
+        "account": wanted.written,
+        "label": wanted.label,
+        "scopes": scopes,
+    });
+    order.json(201, &body)
+}
+
+async fn put_in_force(order: &Order<'_>, hash: &KeyHash, wanted: &Wanted) -> worker::Result<()> {
+    let env = &order.exchange.env;
+    let call = AccountCall::AddKey(hash.clone(), wanted.scopes.clone());
+    objects::account::<Done>(env, &wanted.account, call).await?;
+    keys::assign(env, hash, &wanted.account).await
+}
+
+/// Revokes a key: its account refuses it from the moment that this is answered.
+async fn revoke(order: &Order<'_>, row: &KeyRow) -> Outcome<web_sys::Response> {
+    let exchange = order.exchange;
+    let call = AccountCall::RemoveKey(row.hash.clone());
+    exchange.ours(objects::account::<Done>(&exchange.env, &row.account, call).await)?;
+    let deed = Deed {
+        who: order.who,
+        what: "key.revoke",
+        subject: row.id.clone(),
+        detail: json!({ "account": row.account, "label": row.label }),
+    };
+    exchange.ours(owner_ledger::revoke_key(&exchange.env, &row.id, &deed).await)?;
+    order.done()
+}
+
+fn read(body: &Value) -> Outcome<Wanted> {
+    asked::read(body, |mut table, faults| {
+        let written = table.required("account", text, faults);
+        let account = table.optional("account", account, faults);
+        let label = table.optional("label", label, faults).unwrap_or_default();
+        let plan = table.optional("plan", text, faults).map(str::to_owned);
+        let scopes = table.optional("scopes", scopes, faults).unwrap_or_default();
+        table.finish(faults);
+        Some(Wanted { written: written?.to_owned(), account: account?, label, plan, scopes })
+    })
+}
+
+/// The account of keys: a name, or the id that it has as an account.
+fn account(value: &Value) -> Result<AccountId, String> {
+    let written = text(value)?;
+    let name = written.strip_prefix("key:").unwrap_or(written);
+    format!("key:{name}").parse().map_err(|_| {
+        format!("`{written}` is not a name for an account; write up to 256 characters, such as acme")
+    })
+}
+
+fn label(value: &Value) -> Result<String, String> {
+    match value {
+        Value::String(label) if label.chars().count() <= MAX_LABEL => Ok(label.clone()),
+        Value::String(_) => Err(format!("must be at most {MAX_LABEL} characters")),
+        other => Err(format!("must be a text, not {}", crate::config::table::kind(other))),
+    }
+}
+
+fn scopes(value: &Value) -> Result<BTreeSet<Scope>, String> {
+    texts(value)?.into_iter().map(str::parse).collect()
+}
+
+/// A key as it is listed: never the key itself.
+pub(super) fn item(row: &KeyRow) -> Value {
+    let account = row.account.as_str();
+    json!({
+        "id": row.id,
+        "account": account.strip_prefix("key:").unwrap_or(account),
+        "label": row.label,
+        "scopes": row.scopes(),
+        "created_at": row.created_at,
+        "revoked_at": row.revoked_at,
+        "last_used_at": row.last_used_at,
+    })
+}

@@ -1,0 +1,95 @@
+//! `/admin/payments`: payments whose settlement began, and another look at one whose outcome is open.
+
+use serde_json::{Value, json};
+use worker::web_sys;
+
+use super::Order;
+use crate::contract::{PaymentCall, payment_object};
+use crate::edge::asked::bad;
+use crate::edge::exchange::Outcome;
+use crate::edge::ledger::{self, PaymentRow};
+use crate::edge::objects;
+use crate::edge::owner_ledger::{self, Deed};
+use crate::pay::amount::Amount;
+use crate::pay::x402::PaymentId;
+use crate::problem::{Problem, ProblemKind};
+
+/// The states that a payment in the ledger can have.
+const STATES: [&str; 4] = ["unknown", "settled", "credited", "held"];
+
+/// `GET /admin/payments?state=&account=`, the last first.
+pub(super) async fn all(order: &Order<'_>) -> Outcome<web_sys::Response> {
+    if order.method != "GET" {
+        return Err(order.wrong_method("GET"));
+    }
+    let (state, account) = (order.parameter("state"), order.parameter("account"));
+    if let Some(state) = state.as_deref().filter(|state| !STATES.contains(state)) {
+        return Err(bad(format!("`state={state}` is none of {}", STATES.join(", "))));
+    }
+    let page = order.page()?;
+    let env = &order.exchange.env;
+    let rows = ledger::payments(env, state.as_deref(), account.as_deref(), &page).await;
+    let rows = order.exchange.ours(rows)?;
+    let last = rows.last().map(|row| vec![row.presented_at.clone(), row.id.clone()]);
+    order.json(200, &page.body(rows.iter().map(|row| item(order, row)).collect(), last))
+}
+
+/// `GET /admin/payments/{id}`.
+pub(super) async fn one(order: &Order<'_>, id: &str) -> Outcome<web_sys::Response> {
+    if order.method != "GET" {
+        return Err(order.wrong_method("GET"));
+    }
+    let row = order.exchange.ours(ledger::payment(&order.exchange.env, id).await)?;
+    order.json(200, &item(order, &row.ok_or_else(|| none(id))?))
+}
+
+/// `POST /admin/payments/{id}/retry`.
+pub(super) async fn retry(order: &Order<'_>, id: &str) -> Outcome<web_sys::Response> {
+    if order.method != "POST" {
+        return Err(order.wrong_method("POST"));
+    }
+    let exchange = order.exchange;
+    let payment: PaymentId = id.parse().map_err(|_| none(id))?;
+    let state: Option<String> = exchange
+        .ours(objects::payment(&exchange.env, &payment_object(&payment), &PaymentCall::Retry).await)?;
+    let state = state.ok_or_else(|| none(id))?;
+    let deed = Deed {
+        who: order.who,
+        what: "payment.retry",
+        subject: id.to_owned(),
+        detail: json!({ "state": state }),
+    };
+    exchange.ours(owner_ledger::put_deed(&exchange.env, &deed).await)?;
+    order.json(200, &json!({ "id": id, "state": state }))
+}
+
+fn none(id: &str) -> Problem {
+    Problem::new(ProblemKind::NotFound, format!("there is no payment `{id}` whose settlement began"))
+}
+
+fn item(order: &Order<'_>, row: &PaymentRow) -> Value {
+    let tenders = order.exchange.settings.config.payment.iter().flat_map(|payment| &payment.tenders);
+    let mut assets = tenders.map(|tender| &tender.asset);
+    let asset = assets.find(|asset| asset.address.to_string().eq_ignore_ascii_case(&row.asset));
+    let amount: Option<Amount> = row.amount.parse().ok();
+    json!({
+        "id": row.id,
+        "account": row.account,
+        "endpoint": row.endpoint,
+        "state": row.state,
+        "method": row.method,
+        "network": row.network,
+        "asset": row.asset,
+        "currency": asset.map(|asset| asset.symbol.clone()),
+        "amount": amount.zip(asset).map(|(amount, asset)| amount.to_decimal(asset.decimals)),
+        "amount_atomic": row.amount,
+        "payer": row.payer,
+        "recipient": row.recipient,
+        "nonce": row.nonce,
+        "transaction": row.transaction_hash,
+        "confirmed": row.confirmed != 0,
+        "receipt": row.receipt,
+        "presented_at": row.presented_at,
+        "updated_at": row.updated_at,
+    })
+}

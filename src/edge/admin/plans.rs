@@ -1,0 +1,238 @@
+//! `/admin/plans` and `/admin/default-plan`: what the owner allows, changed while the gate runs.
+//!
+//! A change is checked whole, written to the ledger in one transaction, published to all gates, and told at once to the
+//! accounts that the owner knows.
+
+use serde_json::{Map, Value, json};
+use worker::{console_warn, web_sys};
+
+use super::Order;
+use crate::config::Config;
+use crate::config::table::text;
+use crate::contract::{AccountCall, Done};
+use crate::edge::owner_ledger::{self, Deed, Written};
+use crate::edge::{asked, objects, plan_file, plans_in_force};
+use crate::edge::exchange::Outcome;
+use crate::owner::page::Page;
+use crate::owner::plan_book::{Change, Changed, PlanBook, entity_tag, if_match};
+use crate::problem::{Problem, ProblemKind};
+
+/// The largest plan file: 1 MiB.
+const MAX_FILE: usize = 1 << 20;
+/// How often a change is tried again when somebody else made one meanwhile.
+const TRIES: usize = 5;
+/// How many accounts are told at once; a worker may make 1,000 calls for a request.
+const TOLD: u64 = 500;
+
+/// `GET` and `PUT /admin/plans`.
+pub(super) async fn all(order: &Order<'_>) -> Outcome<web_sys::Response> {
+    match order.method.as_str() {
+        "GET" => {
+            let (_, config) = current(order).await?;
+            let items: Vec<Value> =
+                config.documents.iter().map(|(name, document)| item(&config, name, document)).collect();
+            let body = json!({ "items": items, "next_cursor": null, "default_plan": config.default_plan() });
+            tagged(order, &body, &Value::Object(config.documents.clone()))
+        }
+        "PUT" => {
+            let plans = plan_file::read(order.exchange, &asked::body(order.exchange, MAX_FILE).await?)?;
+            let replace = order.parameter("replace").is_some_and(|replace| replace == "true");
+            let subject = plans.keys().cloned().collect::<Vec<_>>().join(", ");
+            let change = Change::Put { plans, replace };
+            let changed = make(order, change, "plans.put", subject, |config| {
+                Some(Value::Object(config.documents.clone()))
+            })
+            .await?;
+            let applied: Vec<&String> =
+                changed.written.iter().filter(|name| !changed.removed.contains(name)).collect();
+            let body = json!({ "applied": applied, "removed": changed.removed, "version": changed.book.version });
+            let config = order.exchange.settings.config.with_any_book(&changed.book);
+            tagged(order, &body, &Value::Object(config.documents))
+        }
+        _ => Err(order.wrong_method("GET or PUT")),
+    }
+}
+
+/// `GET`, `PUT` and `DELETE /admin/plans/{name}`.
+pub(super) async fn one(order: &Order<'_>, name: &str) -> Outcome<web_sys::Response> {
+    let document_of = |config: &Config| config.documents.get(name).cloned();
+    match order.method.as_str() {
+        "GET" => {
+            let (_, config) = current(order).await?;
+            let document = document_of(&config).ok_or_else(|| no_plan(&config, name))?;
+            tagged(order, &shown(name, &document), &document)
+        }
+        "PUT" => {
+            let document = plan_file::read_one(
+                order.exchange,
+                name,
+                &asked::body(order.exchange, MAX_FILE).await?,
+            )?;
+            let plans = Map::from_iter([(name.to_owned(), document.clone())]);
+            let change = Change::Put { plans, replace: false };
+            make(order, change, "plan.put", name.to_owned(), document_of).await?;
+            tagged(order, &shown(name, &document), &document)
+        }
+        "DELETE" => {
+            let change = Change::Remove(name.to_owned());
+            make(order, change, "plan.delete", name.to_owned(), document_of).await?;
+            order.done()
+        }
+        _ => Err(order.wrong_method("GET, PUT or DELETE")),
+    }
+}
+
+/// `GET` and `PUT /admin/default-plan`.
+pub(super) async fn default(order: &Order<'_>) -> Outcome<web_sys::Response> {
+    let tag_of = |config: &Config| config.default_plan().map(Value::from);
+    match order.method.as_str() {
+        "GET" => {
+            let (_, config) = current(order).await?;
+            let name = tag_of(&config).unwrap_or_default();
+            tagged(order, &json!({ "name": name }), &name)
+        }
+        "PUT" => {
+            let name = asked::read(&asked::json_body(order.exchange).await?, |mut table, faults| {
+                let name = table.required("name", text, faults).map(str::to_owned);
+                table.finish(faults);
+                name
+            })?;
+            make(order, Change::Default(name.clone()), "default-plan.put", name.clone(), tag_of).await?;
+            tagged(order, &json!({ "name": name }), &Value::from(name))
+        }
+        _ => Err(order.wrong_method("GET or PUT")),
+    }
+}
+
+/// The book in the ledger, and the settings with it over them.
+pub(super) async fn current(order: &Order<'_>) -> Outcome<(PlanBook, Config)> {
+    let exchange = order.exchange;
+    let book = exchange.ours(owner_ledger::plan_book(&exchange.env).await)?;
+    let config = exchange.settings.config.with_any_book(&book);
+    Ok((book, config))
+}
+
+/// A plan that is not there.
+pub(super) fn no_plan(config: &Config, name: &str) -> Problem {
+    let there = config.plans.names();
+    Problem::new(ProblemKind::NotFound, format!("there is no plan `{name}`; there is: {there}")).with("plan", name)
+}
+
+/// Makes a change, unless somebody else changed what the caller last saw, or it leaves something faulty.
+async fn make(
+    order: &Order<'_>,
+    change: Change,
+    what: &'static str,
+    subject: String,
+    target: impl Fn(&Config) -> Option<Value>,
+) -> Outcome<Changed> {
+    let exchange = order.exchange;
+    let condition = exchange.header("If-Match");
+    let is_new = exchange.header("If-None-Match").is_some_and(|field| field.trim() == "*");
+    for _ in 0..TRIES {
+        let (book, config) = current(order).await?;
+        let tag = target(&config).map(|document| entity_tag(&document));
+        check_condition(condition.as_deref(), is_new, tag.as_deref())?;
+        check(&config, &change)?;
+        let changed = book.changed(&exchange.settings.config.documents, change.clone());
+        let next = exchange.settings.config.with_book(&changed.book);
+        next.map_err(|faults| plan_file::problem(&faults, None))?;
+        let detail = json!({ "written": changed.written, "removed": changed.removed, "version": changed.book.version });
+        let deed = Deed { who: order.who, what, subject: subject.clone(), detail };
+        match exchange.ours(owner_ledger::put_plans(&exchange.env, &changed, &deed).await)? {
+            Written::Conflict => {}
+            Written::InUse(accounts) => return Err(in_use(&changed.removed, &accounts)),
+            Written::Done => {
+                announce(order, &changed.book).await?;
+                return Ok(changed);
+            }
+        }
+    }
+    let detail = "others change the plans all the time; nothing was changed, send it again";
+    Err(Problem::new(ProblemKind::PreconditionFailed, detail))
+}
+
+fn check_condition(if_match_field: Option<&str>, is_new: bool, tag: Option<&str>) -> Outcome<()> {
+    let detail = match (if_match_field, tag) {
+        (Some(field), tag) if !if_match(field, tag) => {
+            format!("If-Match is {field}, and it is {} now", tag.unwrap_or("not there"))
+        }
+        (_, Some(tag)) if is_new => format!("If-None-Match is *, and it is there: {tag}"),
+        _ => return Ok(()),
+    };
+    Err(Problem::new(ProblemKind::PreconditionFailed, detail))
+}
+
+/// What a change takes for granted: the plan is there, and nothing that must stay goes.
+fn check(config: &Config, change: &Change) -> Outcome<()> {
+    match change {
+        Change::Default(name) | Change::Remove(name) if !config.documents.contains_key(name) => {
+            Err(no_plan(config, name))
+        }
+        Change::Remove(name) if config.is_default(name) => Err(is_default(name)),
+        Change::Put { plans, replace: true } => {
+            let mut going = config.documents.keys().filter(|name| !plans.contains_key(*name));
+            going.find(|name| config.is_default(name)).map_or(Ok(()), |name| Err(is_default(name)))
+        }
+        Change::Default(_) | Change::Remove(_) | Change::Put { .. } => Ok(()),
+    }
+}
+
+fn is_default(name: &str) -> Problem {
+    let detail = format!(
+        "`{name}` is a default plan and cannot go; make another the default first (PUT /admin/default-plan, or default_plans in the settings)"
+    );
+    Problem::new(ProblemKind::PlanInUse, detail).with("plan", name)
+}
+
+fn in_use(plans: &[String], accounts: &[String]) -> Problem {
+    let detail = format!(
+        "accounts have it: {}; give them another plan first ({})",
+        accounts.join(", "),
+        plans.join(", ")
+    );
+    Problem::new(ProblemKind::PlanInUse, detail).with("accounts", accounts.to_vec())
+}
+
+/// Lets all gates know, and the accounts that the owner knows at once.
+async fn announce(order: &Order<'_>, book: &PlanBook) -> Outcome<()> {
+    let exchange = order.exchange;
+    exchange.ours(plans_in_force::publish(&exchange.env, book).await)?;
+    let page = Page::first(TOLD);
+    let accounts = exchange.ours(owner_ledger::accounts(&exchange.env, &page).await)?;
+    let calls = accounts.iter().filter_map(|row| row.id.parse().ok()).map(|account| async move {
+        let call = AccountCall::NewPlans(book.version);
+        if let Err(error) = objects::account::<Done>(&exchange.env, &account, call).await {
+            console_warn!("{} {account}: {error}; it learns of the plans within a minute", exchange.request_id);
+        }
+    });
+    futures_util::future::join_all(calls).await;
+    Ok(())
+}
+
+/// A plan as it is listed: under the name that accounts have it by.
+fn item(config: &Config, name: &str, document: &Value) -> Value {
+    let title = document.get("name").cloned().unwrap_or_else(|| name.into());
+    json!({
+        "name": name,
+        "title": title,
+        "endpoints": document.get("endpoints"),
+        "is_default": config.is_default(name),
+    })
+}
+
+/// A plan alone, as it can be sent back: its document, with its title.
+fn shown(name: &str, document: &Value) -> Value {
+    let mut shown = document.clone();
+    if let Value::Object(members) = &mut shown {
+        members.entry("name").or_insert_with(|| name.into());
+    }
+    shown
+}
+
+fn tagged(order: &Order<'_>, body: &Value, document: &Value) -> Outcome<web_sys::Response> {
+    let answer = order.json(200, body)?;
+    order.exchange.ours(answer.headers().set("ETag", &entity_tag(document)).map_err(Into::into))?;
+    Ok(answer)
+}
+
