@@ -1,8 +1,10 @@
 //! The settings: everything an owner writes in `wrangler.toml`, checked whole before a request is served.
 
+pub mod document;
 pub mod endpoints;
 pub mod headers;
 pub mod payment;
+pub mod plan_file;
 pub mod secrets;
 pub mod table;
 
@@ -280,14 +282,22 @@ fn unknown_keys(value: &Value) -> Result<UnknownKeys, String> {
 
 /// Reads a span of time that is not zero.
 pub(crate) fn positive_span(value: &Value) -> Result<Span, String> {
-    match parsed(value)? {
+    match span(value)? {
         Span::ZERO => Err("must be longer than nothing".to_owned()),
         span => Ok(span),
     }
 }
 
+/// Reads a span of time. A plain number has no unit, and is told so.
+fn span(value: &Value) -> Result<Span, String> {
+    match value {
+        Value::Number(_) => number(value),
+        other => parsed(other),
+    }
+}
+
 fn receipt_ttl(value: &Value) -> Result<Span, String> {
-    match parsed(value)? {
+    match span(value)? {
         short if short < Span::seconds(60) => {
             Err("must be at least 60s, the shortest that Workers KV keeps".to_owned())
         }

@@ -51,6 +51,16 @@ impl fmt::Display for Faults {
     }
 }
 
+/// The full name of a member of the table `parent`: `parent.member`, or `parent."member"` where it is no plain word. The
+/// outermost table has the empty name.
+#[must_use]
+pub fn member_name(parent: &str, member: &str) -> String {
+    let plain =
+        !member.is_empty() && member.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    let dot = if parent.is_empty() { "" } else { "." };
+    if plain { format!("{parent}{dot}{member}") } else { format!("{parent}{dot}{member:?}") }
+}
+
 /// A table whose members are read one by one; members that nobody asked for are faults.
 pub struct Table<'a> {
     name: String,
@@ -78,9 +88,7 @@ impl<'a> Table<'a> {
     /// The full name of a member.
     #[must_use]
     pub fn name_of(&self, member: &str) -> String {
-        let plain =
-            !member.is_empty() && member.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-        if plain { format!("{}.{member}", self.name) } else { format!("{}.{member:?}", self.name) }
+        member_name(&self.name, member)
     }
 
     /// A member as it stands.
