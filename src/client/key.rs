@@ -177,7 +177,9 @@ mod tests {
         let (head, tail) = text.split_at(20);
         let other = if tail.starts_with('x') { "y" } else { "x" };
         let changed = format!("{head}{other}{}", &tail[1..]);
-        for wrong in [&changed, "", "tg_", "tg_live_", &text[..56], &format!("{text}0"), &text.replace("live", "test")] {
+        for wrong in
+            [&changed, "", "tg_", "tg_live_", &text[..56], &format!("{text}0"), &text.replace("live", "test")]
+        {
             assert_eq!(wrong.parse::<ApiKey>(), Err(NotAKey), "{wrong}");
         }
         assert!("tg_live_ééééééééééééééééééééééééééééééé".parse::<ApiKey>().is_err());

@@ -55,10 +55,7 @@ impl PlanFile {
             Some(read) if faults.is_empty() => Ok(read),
             read => {
                 let written = read.map(|read| read.written).unwrap_or_default();
-                let mut faults: Vec<PlanFault> =
-                    faults.list().iter().map(|fault| PlanFault::new(fault, document, &written)).collect();
-                faults.sort_by_key(|fault| fault.line);
-                Err(faults)
+                Err(locate(&faults, document, None, &written))
             }
         }
     }
@@ -82,6 +79,49 @@ impl PlanFile {
         table.finish(faults);
         written.map(|(plans, written)| Self { plans, written })
     }
+}
+
+/// Every fault of one plan that a file holds alone, under the name that it will have.
+///
+/// # Errors
+/// The same as of a plan file.
+pub fn read_plan(name: &str, document: &Document) -> Result<(), Vec<PlanFault>> {
+    let plans = Map::from_iter([(name.to_owned(), document.value().clone())]);
+    let mut faults = Faults::default();
+    let _ = Plans::read(PLANS, &Value::Object(plans.clone()), &mut faults);
+    let faults = locate(&faults, document, Some(name), &plans);
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
+}
+
+/// Where faults of plans stand in the file that they came in: under `plans`, or alone as the plan of that name. Faults of
+/// anything else stand in its first line.
+#[must_use]
+pub fn locate(
+    faults: &Faults,
+    document: &Document,
+    alone: Option<&str>,
+    written: &Map<String, Value>,
+) -> Vec<PlanFault> {
+    let in_file = |setting: &str| match alone {
+        Some(name) => setting.strip_prefix(&member_name(PLANS, name)).map(str::to_owned),
+        None => Some(setting.to_owned()),
+    };
+    let mut faults: Vec<PlanFault> = faults
+        .list()
+        .iter()
+        .map(|fault| {
+            // What is in force is checked under the name of the variable.
+            let setting = match fault.setting.strip_prefix("PLANS.") {
+                Some(rest) => format!("{PLANS}.{rest}"),
+                None => fault.setting.clone(),
+            };
+            let fault = Fault { setting, message: fault.message.clone() };
+            let line = in_file(&fault.setting).map_or(1, |setting| document.line_of(&setting));
+            PlanFault { line, ..PlanFault::new(&fault, document, written) }
+        })
+        .collect();
+    faults.sort_by_key(|fault| fault.line);
+    faults
 }
 
 impl PlanFault {
@@ -130,6 +170,26 @@ mod tests {
         assert_eq!(file.plans.names(), "free");
         assert_eq!(file.written["free"]["endpoints"]["/cpu"]["cost"], 2);
         assert_eq!(read("plans: {}\n").unwrap().plans, Plans::default());
+    }
+
+    #[test]
+    fn a_plan_alone_is_read_like_one_in_a_file() {
+        let document = Document::parse("name: Pro\nendpoints:\n  /a:\n    cost: x\n", Format::Yaml).unwrap();
+        let faults = read_plan("my.pro", &document).unwrap_err();
+        assert_eq!(faults.len(), 1);
+        assert_eq!(
+            (faults[0].line, faults[0].plan.as_deref(), faults[0].field.as_deref()),
+            (4, Some("my.pro"), Some("cost"))
+        );
+        let document = Document::parse("endpoints: {}\n", Format::Yaml).unwrap();
+        assert_eq!(read_plan("pro", &document), Ok(()));
+        let mut late = Faults::default();
+        late.add("PLANS.pro.endpoints", "is wrong in some other way");
+        late.add("TOLLGATE.default_plan", "is gone");
+        let written = Map::from_iter([("pro".to_owned(), document.value().clone())]);
+        let located = locate(&late, &document, Some("pro"), &written);
+        assert_eq!(located[0].to_string(), "line 1: plans.pro.endpoints: is wrong in some other way");
+        assert_eq!(located[1].to_string(), "line 1: TOLLGATE.default_plan: is gone");
     }
 
     #[test]

@@ -209,8 +209,7 @@ fn handle(
 fn survey(account: &Account, rules: &Rules<'_>, target: Option<&Target>, now: Millis) -> Survey {
     let mut endpoints = account.survey(rules, now);
     if let Some(target) = target {
-        let wanted =
-            rules.plans.get(rules.plan).and_then(|plan| plan.find(target)).map(|found| &found.name);
+        let wanted = rules.plans.get(rules.plan).and_then(|plan| plan.find(target)).map(|found| &found.name);
         endpoints.retain(|(name, _)| Some(name) == wanted);
     }
     Survey { plan: rules.plan.to_owned(), endpoints }
@@ -315,7 +314,13 @@ impl AccountObject {
             let Some(Memory { account, .. }) = memory.as_ref() else { return Ok(()) };
             let usage = account.usage();
             let lines: Vec<_> = usage.lines().collect();
-            (account.id().clone(), account.incarnation().to_owned(), lines, usage.revision(), account.keys().untold())
+            (
+                account.id().clone(),
+                account.incarnation().to_owned(),
+                lines,
+                usage.revision(),
+                account.keys().untold(),
+            )
         };
         ledger::put_usage(&self.env, &id, &incarnation, &lines).await?;
         owner_ledger::put_uses(&self.env, &uses).await?;

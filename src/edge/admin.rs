@@ -87,7 +87,9 @@ impl Order<'_> {
 
 fn decoded(segment: &str) -> Outcome<String> {
     let decoded = percent_encoding::percent_decode_str(segment).decode_utf8();
-    decoded.map(std::borrow::Cow::into_owned).map_err(|_| bad(format!("`{segment}` in the path is not UTF-8")))
+    decoded
+        .map(std::borrow::Cow::into_owned)
+        .map_err(|_| bad(format!("`{segment}` in the path is not UTF-8")))
 }
 
 fn account_id(id: &str) -> Outcome<AccountId> {

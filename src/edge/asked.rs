@@ -33,10 +33,7 @@ pub(super) async fn json_body(exchange: &Exchange) -> Outcome<Value> {
 }
 
 /// Reads a JSON table strictly.
-pub(super) fn read<T>(
-    body: &Value,
-    read: impl FnOnce(Table<'_>, &mut Faults) -> Option<T>,
-) -> Outcome<T> {
+pub(super) fn read<T>(body: &Value, read: impl FnOnce(Table<'_>, &mut Faults) -> Option<T>) -> Outcome<T> {
     let mut faults = Faults::default();
     let value = Table::open("body", body, &mut faults).and_then(|table| read(table, &mut faults));
     match value {

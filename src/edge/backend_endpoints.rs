@@ -3,9 +3,9 @@
 use serde_json::{Map, Value, json};
 use worker::web_sys;
 
+use super::asked::json_body;
 use super::exchange::{Exchange, Outcome};
 use super::own_endpoints::limit_values;
-use super::asked::json_body;
 use super::{access, answer, objects};
 use crate::client::AccountId;
 use crate::config::table::{Faults, Table, number, parsed, text};

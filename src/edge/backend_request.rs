@@ -2,8 +2,8 @@
 
 use worker::{Env, Result};
 
-use super::record::{self, Storage};
 use super::objects;
+use super::record::{self, Storage};
 use crate::client::AccountId;
 use crate::contract::{AccountCall, Attempt, Attempted, Done, End};
 use crate::limit::decision::Decision;

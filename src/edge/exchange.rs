@@ -93,7 +93,8 @@ impl Exchange {
         account: &AccountId,
         call: AccountCall,
     ) -> Outcome<T> {
-        let key = self.key.borrow().as_ref().filter(|(owner, _)| owner == account).map(|(_, key)| key.clone());
+        let key =
+            self.key.borrow().as_ref().filter(|(owner, _)| owner == account).map(|(_, key)| key.clone());
         let answer = objects::account_with_key(&self.env, account, key, call).await;
         self.ours(answer)?.map_err(|refusal| match refusal {
             Refusal::UnknownKey => unknown_key(),

@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use worker::{console_error, web_sys};
 
-use super::exchange::{Exchange, Outcome};
 use super::asked::parameter;
+use super::exchange::{Exchange, Outcome};
 use super::{answer, backend_endpoints, clock, identity, ledger, receipt_store};
 use crate::bill::summary::{Period, bill, total};
 use crate::client::AccountId;

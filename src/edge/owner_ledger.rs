@@ -12,8 +12,7 @@ use crate::owner::page::Page;
 use crate::owner::plan_book::{Changed, PlanBook};
 use crate::time::Millis;
 
-const GET_VERSION: &str =
-    "SELECT version, default_plan FROM plan_versions ORDER BY version DESC LIMIT 1";
+const GET_VERSION: &str = "SELECT version, default_plan FROM plan_versions ORDER BY version DESC LIMIT 1";
 const GET_PLANS: &str = "SELECT name, document FROM plans";
 
 /// Nothing is inserted while an account uses a plan that goes; a version that somebody else made is an error, and with
@@ -33,11 +32,9 @@ const GET_USERS: &str =
 const PUT_ACCOUNT_PLAN: &str = "INSERT INTO accounts (id, plan, created_at) SELECT ?1, ?2, ?3 \
 WHERE (SELECT COALESCE(MAX(version), 0) FROM plan_versions) = ?4 \
 ON CONFLICT (id) DO UPDATE SET plan = excluded.plan RETURNING id";
-const PUT_ACCOUNT: &str =
-    "INSERT INTO accounts (id, created_at) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING";
+const PUT_ACCOUNT: &str = "INSERT INTO accounts (id, created_at) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING";
 const GET_ACCOUNT: &str = "SELECT id, plan, created_at FROM accounts WHERE id = ?1";
-const LIST_ACCOUNTS: &str =
-    "SELECT id, plan, created_at FROM accounts WHERE id > ?1 ORDER BY id LIMIT ?2";
+const LIST_ACCOUNTS: &str = "SELECT id, plan, created_at FROM accounts WHERE id > ?1 ORDER BY id LIMIT ?2";
 
 const PUT_KEY: &str = "INSERT INTO keys (id, hash, account, label, scopes, created_at) \
 VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -202,8 +199,7 @@ pub(super) async fn put_account_plan(
     deed: &Deed<'_>,
 ) -> Result<bool> {
     let database = database(env)?;
-    let values =
-        [account.as_str().into(), optional(plan), clock::now().rfc3339().into(), number(version)];
+    let values = [account.as_str().into(), optional(plan), clock::now().rfc3339().into(), number(version)];
     let given = database.prepare(PUT_ACCOUNT_PLAN).bind(&values)?.all().await?;
     let given = !given.results::<AccountName>()?.is_empty();
     if given {

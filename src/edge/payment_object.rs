@@ -15,8 +15,8 @@ use worker::{
     wasm_bindgen,
 };
 
-use super::record::{self, Storage};
 use super::backend_request;
+use super::record::{self, Storage};
 use super::settings::{self, Settings};
 use super::{clock, facilitator_client, ledger, objects, receipt_store};
 use crate::config::payment::PaymentConfig;

@@ -27,7 +27,9 @@ impl Page {
         let limit = match limit.map(|limit| (limit, limit.parse())) {
             None => USUAL,
             Some((_, Ok(limit))) if (1..=MOST).contains(&limit) => limit,
-            Some((written, _)) => return Err(format!("`limit={written}` is not a whole number from 1 to {MOST}")),
+            Some((written, _)) => {
+                return Err(format!("`limit={written}` is not a whole number from 1 to {MOST}"));
+            }
         };
         let after = match cursor {
             None => Vec::new(),

@@ -7,10 +7,10 @@ use super::{Order, keys, plans};
 use crate::client::AccountId;
 use crate::config::table::text;
 use crate::contract::{AccountCall, Done, Survey};
+use crate::edge::asked;
 use crate::edge::exchange::Outcome;
 use crate::edge::own_endpoints::endpoint_limits;
 use crate::edge::owner_ledger::{self, AccountRow, Deed};
-use crate::edge::asked;
 use crate::problem::{Problem, ProblemKind};
 
 /// How often a plan is given again when somebody changed the plans meanwhile.

@@ -3,22 +3,21 @@
 //! A change is checked whole, written to the ledger in one transaction, published to all gates, and told at once to the
 //! accounts that the owner knows.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use worker::{console_warn, web_sys};
 
 use super::Order;
 use crate::config::Config;
 use crate::config::table::text;
 use crate::contract::{AccountCall, Done};
-use crate::edge::owner_ledger::{self, Deed, Written};
-use crate::edge::{asked, objects, plan_file, plans_in_force};
 use crate::edge::exchange::Outcome;
+use crate::edge::owner_ledger::{self, Deed, Written};
+use crate::edge::plan_file::SentPlans;
+use crate::edge::{asked, objects, plans_in_force};
 use crate::owner::page::Page;
 use crate::owner::plan_book::{Change, Changed, PlanBook, entity_tag, if_match};
 use crate::problem::{Problem, ProblemKind};
 
-/// The largest plan file: 1 MiB.
-const MAX_FILE: usize = 1 << 20;
 /// How often a change is tried again when somebody else made one meanwhile.
 const TRIES: usize = 5;
 /// How many accounts are told at once; a worker may make 1,000 calls for a request.
@@ -35,17 +34,17 @@ pub(super) async fn all(order: &Order<'_>) -> Outcome<web_sys::Response> {
             tagged(order, &body, &Value::Object(config.documents.clone()))
         }
         "PUT" => {
-            let plans = plan_file::read(order.exchange, &asked::body(order.exchange, MAX_FILE).await?)?;
+            let sent = SentPlans::read(order.exchange).await?;
+            let plans = sent.plans.clone();
             let replace = order.parameter("replace").is_some_and(|replace| replace == "true");
             let subject = plans.keys().cloned().collect::<Vec<_>>().join(", ");
             let change = Change::Put { plans, replace };
-            let changed = make(order, change, "plans.put", subject, |config| {
-                Some(Value::Object(config.documents.clone()))
-            })
-            .await?;
+            let all = |config: &Config| Some(Value::Object(config.documents.clone()));
+            let changed = make(order, change, Some(&sent), ("plans.put", subject), all).await?;
             let applied: Vec<&String> =
                 changed.written.iter().filter(|name| !changed.removed.contains(name)).collect();
-            let body = json!({ "applied": applied, "removed": changed.removed, "version": changed.book.version });
+            let body =
+                json!({ "applied": applied, "removed": changed.removed, "version": changed.book.version });
             let config = order.exchange.settings.config.with_any_book(&changed.book);
             tagged(order, &body, &Value::Object(config.documents))
         }
@@ -63,19 +62,15 @@ pub(super) async fn one(order: &Order<'_>, name: &str) -> Outcome<web_sys::Respo
             tagged(order, &shown(name, &document), &document)
         }
         "PUT" => {
-            let document = plan_file::read_one(
-                order.exchange,
-                name,
-                &asked::body(order.exchange, MAX_FILE).await?,
-            )?;
-            let plans = Map::from_iter([(name.to_owned(), document.clone())]);
-            let change = Change::Put { plans, replace: false };
-            make(order, change, "plan.put", name.to_owned(), document_of).await?;
+            let sent = SentPlans::read_one(order.exchange, name).await?;
+            let document = sent.plans.get(name).cloned().unwrap_or_default();
+            let change = Change::Put { plans: sent.plans.clone(), replace: false };
+            make(order, change, Some(&sent), ("plan.put", name.to_owned()), document_of).await?;
             tagged(order, &shown(name, &document), &document)
         }
         "DELETE" => {
             let change = Change::Remove(name.to_owned());
-            make(order, change, "plan.delete", name.to_owned(), document_of).await?;
+            make(order, change, None, ("plan.delete", name.to_owned()), document_of).await?;
             order.done()
         }
         _ => Err(order.wrong_method("GET, PUT or DELETE")),
@@ -97,7 +92,8 @@ pub(super) async fn default(order: &Order<'_>) -> Outcome<web_sys::Response> {
                 table.finish(faults);
                 name
             })?;
-            make(order, Change::Default(name.clone()), "default-plan.put", name.clone(), tag_of).await?;
+            make(order, Change::Default(name.clone()), None, ("default-plan.put", name.clone()), tag_of)
+                .await?;
             tagged(order, &json!({ "name": name }), &Value::from(name))
         }
         _ => Err(order.wrong_method("GET or PUT")),
@@ -115,15 +111,16 @@ pub(super) async fn current(order: &Order<'_>) -> Outcome<(PlanBook, Config)> {
 /// A plan that is not there.
 pub(super) fn no_plan(config: &Config, name: &str) -> Problem {
     let there = config.plans.names();
-    Problem::new(ProblemKind::NotFound, format!("there is no plan `{name}`; there is: {there}")).with("plan", name)
+    Problem::new(ProblemKind::NotFound, format!("there is no plan `{name}`; there is: {there}"))
+        .with("plan", name)
 }
 
 /// Makes a change, unless somebody else changed what the caller last saw, or it leaves something faulty.
 async fn make(
     order: &Order<'_>,
     change: Change,
-    what: &'static str,
-    subject: String,
+    sent: Option<&SentPlans>,
+    (what, subject): (&'static str, String),
     target: impl Fn(&Config) -> Option<Value>,
 ) -> Outcome<Changed> {
     let exchange = order.exchange;
@@ -136,7 +133,10 @@ async fn make(
         check(&config, &change)?;
         let changed = book.changed(&exchange.settings.config.documents, change.clone());
         let next = exchange.settings.config.with_book(&changed.book);
-        next.map_err(|faults| plan_file::problem(&faults, None))?;
+        next.map_err(|faults| match sent {
+            Some(sent) => sent.problem(&faults),
+            None => asked::bad(faults.to_string()),
+        })?;
         let detail = json!({ "written": changed.written, "removed": changed.removed, "version": changed.book.version });
         let deed = Deed { who: order.who, what, subject: subject.clone(), detail };
         match exchange.ours(owner_ledger::put_plans(&exchange.env, &changed, &deed).await)? {
@@ -203,7 +203,10 @@ async fn announce(order: &Order<'_>, book: &PlanBook) -> Outcome<()> {
     let calls = accounts.iter().filter_map(|row| row.id.parse().ok()).map(|account| async move {
         let call = AccountCall::NewPlans(book.version);
         if let Err(error) = objects::account::<Done>(&exchange.env, &account, call).await {
-            console_warn!("{} {account}: {error}; it learns of the plans within a minute", exchange.request_id);
+            console_warn!(
+                "{} {account}: {error}; it learns of the plans within a minute",
+                exchange.request_id
+            );
         }
     });
     futures_util::future::join_all(calls).await;
@@ -235,4 +238,3 @@ fn tagged(order: &Order<'_>, body: &Value, document: &Value) -> Outcome<web_sys:
     order.exchange.ours(answer.headers().set("ETag", &entity_tag(document)).map_err(Into::into))?;
     Ok(answer)
 }
-
