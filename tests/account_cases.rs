@@ -14,6 +14,7 @@ mod client;
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use tollgate::client::key::{ApiKey, Scope};
 use tollgate::config::table::Faults;
 use tollgate::contract::{Attempt, Credit, End};
 use tollgate::endpoint::{CanonicalPath, EndpointName, Target};
@@ -499,7 +500,11 @@ fn full_account(plans: &Plans) -> Account {
     };
     account = account.credit(&rules, &credit, at(41));
     account = account.attempt(&rules, &attempt("req_5", "/sold", ""), Millis::new(START + 41_123)).0;
-    account.sign_in("8f14e45fceea167a".to_owned(), at(300), at(42)).0.look_up_receipt(at(42)).0
+    let account = account.sign_in("8f14e45fceea167a".to_owned(), at(300), at(42)).0;
+    let account = account.look_up_receipt(at(42)).0.try_admin(false, at(42)).0;
+    let key = ApiKey::new([7; 32]).hash();
+    let account = account.with_plan(Some("gold".to_owned())).with_key(key.clone(), [Scope::Decide].into());
+    account.told_uses(&[(key.clone(), at(1))]).present_key(&key, at(120)).0
 }
 
 #[test]
@@ -511,6 +516,17 @@ fn stored_form_is_pinned() {
     assert_eq!(stored, golden, "{stored:#}");
     let StoredAccount::V1(read) = serde_json::from_value(golden).unwrap();
     assert_eq!(read, account);
+}
+
+#[test]
+fn an_account_stored_before_there_were_keys_and_plans_of_its_own_still_reads() {
+    let mut golden: Value = serde_json::from_str(include_str!("golden/account_v1.json")).unwrap();
+    let members = golden["v1"].as_object_mut().unwrap();
+    for added in ["plan", "keys", "admin_tries"] {
+        assert!(members.remove(added).is_some(), "{added}");
+    }
+    let StoredAccount::V1(read) = serde_json::from_value(golden).unwrap();
+    assert_eq!((read.plan(), read.keys().is_empty()), (None, true));
 }
 
 #[test]
@@ -527,6 +543,9 @@ fn the_pinned_account_holds_everything_that_an_account_can() {
         "/credited/0",
         "/nonces/8f14e45fceea167a",
         "/lookups/level",
+        "/admin_tries/level",
+        "/plan",
+        "/keys",
         "/usage/hours",
         "/usage/unflushed_since",
         "/usage/flushed_at",
@@ -542,7 +561,7 @@ fn an_account_of_an_unknown_version_or_form_is_an_error_and_never_a_new_account(
     assert!(serde_json::from_str::<StoredAccount>(golden).is_ok());
     let truncated = &golden[..golden.len() / 2];
     let later = golden.replacen("\"v1\"", "\"v2\"", 1);
-    let unknown_field = golden.replacen("\"incarnation\"", "\"plan\": \"gold\", \"incarnation\"", 1);
+    let unknown_field = golden.replacen("\"incarnation\"", "\"colour\": \"gold\", \"incarnation\"", 1);
     let unknown_in_window = golden.replacen("\"index\"", "\"colour\": 1, \"index\"", 1);
     let foreign_id = golden.replacen("wallet:0x", "purse:0x", 1);
     let negative = golden.replacen("\"used\": ", "\"used\": -", 1);
