@@ -49,6 +49,12 @@ impl Millis {
         Self(self.0.saturating_add(span.0))
     }
 
+    /// The start of the UTC minute that holds this instant.
+    #[must_use]
+    pub const fn minute(self) -> Self {
+        Self(self.0.saturating_sub(self.0 % 60_000))
+    }
+
     /// The start of the UTC hour that holds this instant.
     #[must_use]
     pub const fn hour(self) -> Hour {
@@ -196,6 +202,15 @@ impl fmt::Display for Span {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_minute_starts_where_the_clock_says() {
+        for (instant, minute) in
+            [(0, 0), (59_999, 0), (60_000, 60_000), (1_700_000_123_456, 1_700_000_100_000)]
+        {
+            assert_eq!(Millis::new(instant).minute(), Millis::new(minute));
+        }
+    }
 
     #[test]
     fn durations_are_read_as_the_plan_file_writes_them() {

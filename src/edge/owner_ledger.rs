@@ -300,10 +300,9 @@ pub(super) async fn put_uses(env: &Env, uses: &[(KeyHash, Millis)]) -> Result<()
         return Ok(());
     }
     let database = database(env)?;
-    let minute = |used: Millis| Millis::new(used.get() / 60_000 * 60_000).rfc3339();
-    let statements = uses
-        .iter()
-        .map(|(key, used)| database.prepare(PUT_USE).bind(&[key.as_str().into(), minute(*used).into()]));
+    let statements = uses.iter().map(|(key, used)| {
+        database.prepare(PUT_USE).bind(&[key.as_str().into(), used.minute().rfc3339().into()])
+    });
     database.batch(statements.collect::<Result<_>>()?).await.map(|_| ())
 }
 

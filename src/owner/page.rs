@@ -57,7 +57,8 @@ impl Page {
     pub fn body(&self, items: Vec<Value>, last: Option<Vec<String>>) -> Value {
         let is_full = u64::try_from(items.len()).is_ok_and(|count| count >= self.limit);
         let next = last.filter(|_| is_full).map(|place| URL_SAFE_NO_PAD.encode(json!(place).to_string()));
-        json!({ "items": items, "next_cursor": next })
+        let members = [("items".to_owned(), Value::Array(items)), ("next_cursor".to_owned(), next.into())];
+        Value::Object(members.into_iter().collect())
     }
 }
 
