@@ -7,7 +7,7 @@
 //! 3. [`pay`]: what more costs, and was it paid. [`pay::purchase`] is the one state machine of a payment.
 //! 4. [`bill`]: what it adds up to.
 //! 5. [`owner`]: what is changed while the gate runs.
-//! 6. [`problem`]: every error there is. [`config`]: every setting there is.
+//! 6. [`surface`]: every operation of the gate's own. [`problem`]: every error there is. [`config`]: every setting there is.
 //!
 //! All of that is the domain: pure, without a clock, randomness or a platform, and tested natively. [`contract`] is
 //! what the worker and its Durable Objects say to each other, and `edge` (feature `edge`) runs it all on Cloudflare.
@@ -24,4 +24,5 @@ pub mod limit;
 pub mod owner;
 pub mod pay;
 pub mod problem;
+pub mod surface;
 pub mod time;

@@ -296,6 +296,8 @@ pub struct Problem {
     pub detail: String,
     /// For `Retry-After`, where waiting helps.
     pub retry_after: Option<Span>,
+    /// For `Allow`, where the method was wrong.
+    pub allow: Option<String>,
     /// Further members of the body.
     pub members: Map<String, Value>,
 }
@@ -304,7 +306,14 @@ impl Problem {
     /// A problem with its detail.
     #[must_use]
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), retry_after: None, members: Map::new() }
+        Self { kind, detail: detail.into(), retry_after: None, allow: None, members: Map::new() }
+    }
+
+    /// A method that a path has not; `allow` lists those that it has, as the field `Allow` does.
+    #[must_use]
+    pub fn method_not_allowed(path: &str, method: &str, allow: &str) -> Self {
+        let detail = format!("{path} takes {allow}, not {method}");
+        Self { allow: Some(allow.to_owned()), ..Self::new(ProblemKind::MethodNotAllowed, detail) }
     }
 
     /// The same, with the time after which to try again.

@@ -15,54 +15,69 @@ use super::{access, answer};
 use crate::client::AccountId;
 use crate::owner::page::Page;
 use crate::problem::{Problem, ProblemKind};
+use crate::surface::{self, AdminOperation, Found, Operation};
 
 /// A request of the owner.
 pub(super) struct Order<'a> {
     pub(super) exchange: &'a Exchange,
-    pub(super) method: String,
     pub(super) query: Option<&'a str>,
     /// Who asks, as the audit table calls them.
     pub(super) who: &'a str,
 }
 
-/// Answers a request for `path`, which follows `/admin/` and is percent-encoded.
+/// Answers a request for `path`, which starts with `/admin/` and is percent-encoded.
 pub(super) async fn answer(
     exchange: &Exchange,
     path: &str,
     query: Option<&str>,
 ) -> Outcome<web_sys::Response> {
     let who = access::admin(exchange).await?;
-    let order = Order { exchange, method: exchange.request.method(), query, who };
-    let segments: Vec<String> = path.split('/').map(decoded).collect::<Outcome<_>>()?;
-    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    match segments.as_slice() {
-        ["plans"] => plans::all(&order).await,
-        ["plans", name] => plans::one(&order, name).await,
-        ["default-plan"] => plans::default(&order).await,
-        ["keys"] => keys::all(&order).await,
-        ["keys", id] => keys::one(&order, id).await,
-        ["accounts"] => accounts::all(&order).await,
-        ["accounts", id] => accounts::one(&order, &account_id(id)?).await,
-        ["accounts", id, "plan"] => accounts::plan(&order, &account_id(id)?).await,
-        ["payments"] => payments::all(&order).await,
-        ["payments", id] => payments::one(&order, id).await,
-        ["payments", id, "retry"] => payments::retry(&order, id).await,
-        ["audit"] => audit::all(&order).await,
-        _ => Err(Problem::new(
-            ProblemKind::UnknownEndpoint,
-            format!(
-                "there is no /admin/{path}; there is /admin/plans, default-plan, keys, accounts/{{id}}, payments, audit"
-            ),
-        )),
+    let order = Order { exchange, query, who };
+    let method = exchange.request.method();
+    match surface::find(&method, path) {
+        Found::Operation(operation, [first, second]) => {
+            let parameters = [&*decoded(first)?, &*decoded(second)?];
+            perform(&order, operation, parameters).await
+        }
+        Found::WrongMethod(allow) => Err(Problem::method_not_allowed(path, &method, &allow)),
+        Found::Nothing => Err(unknown(path)),
     }
 }
 
-impl Order<'_> {
-    /// A method that this has not.
-    pub(super) fn wrong_method(&self, has: &str) -> Problem {
-        Problem::new(ProblemKind::MethodNotAllowed, format!("this takes {has}, not {}", self.method))
+async fn perform(
+    order: &Order<'_>,
+    operation: AdminOperation,
+    [first, _]: [&str; 2],
+) -> Outcome<web_sys::Response> {
+    match operation {
+        AdminOperation::ListPlans => plans::list(order).await,
+        AdminOperation::PutPlans => plans::put_all(order).await,
+        AdminOperation::GetPlan => plans::get(order, first).await,
+        AdminOperation::PutPlan => plans::put(order, first).await,
+        AdminOperation::DeletePlan => plans::delete(order, first).await,
+        AdminOperation::GetDefaultPlan => plans::get_default(order).await,
+        AdminOperation::PutDefaultPlan => plans::put_default(order).await,
+        AdminOperation::ListKeys => keys::list(order).await,
+        AdminOperation::CreateKey => keys::create(order).await,
+        AdminOperation::GetKey => keys::get(order, first).await,
+        AdminOperation::RevokeKey => keys::revoke(order, first).await,
+        AdminOperation::ListAccounts => accounts::list(order).await,
+        AdminOperation::GetAccount => accounts::get(order, &account_id(first)?).await,
+        AdminOperation::PutAccountPlan => accounts::put_plan(order, &account_id(first)?).await,
+        AdminOperation::ListPayments => payments::list(order).await,
+        AdminOperation::GetPayment => payments::get(order, first).await,
+        AdminOperation::RetryPayment => payments::retry(order, first).await,
+        AdminOperation::ListAudit => audit::list(order).await,
     }
+}
 
+fn unknown(path: &str) -> Problem {
+    let mut known: Vec<&str> = AdminOperation::ALL.iter().map(|operation| operation.route().1).collect();
+    known.dedup();
+    Problem::new(ProblemKind::UnknownEndpoint, format!("there is no {path}; there is {}", known.join(", ")))
+}
+
+impl Order<'_> {
     /// A parameter of the query.
     pub(super) fn parameter(&self, name: &str) -> Option<String> {
         parameter(self.query, name)

@@ -17,6 +17,13 @@ pub(super) fn problem(problem: &Problem, prefix: &str, request_id: &str) -> Resu
     if let Some(span) = problem.retry_after {
         answer.headers().set("Retry-After", &span.seconds_up().to_string())?;
     }
+    if let Some(allow) = &problem.allow {
+        answer.headers().set("Allow", allow)?;
+    }
+    // A 401 has to say how to authenticate (RFC 9110 §15.5.2).
+    if problem.kind.status() == 401 {
+        answer.headers().set("WWW-Authenticate", "Bearer")?;
+    }
     Ok(answer)
 }
 

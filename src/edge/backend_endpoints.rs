@@ -19,13 +19,6 @@ use crate::problem::{Problem, ProblemKind};
 /// The longest request id.
 const MAX_ID: usize = 256;
 
-/// Answers `/attempt` or `/end`.
-pub(super) async fn answer(exchange: &Exchange, path: &str) -> Outcome<web_sys::Response> {
-    access::backend(exchange).await?;
-    let body = json_body(exchange).await?;
-    if path == "/attempt" { attempt(exchange, &body).await } else { end(exchange, &body).await }
-}
-
 struct Asked {
     request_id: String,
     units: Units,
@@ -73,8 +66,11 @@ fn units(value: &Value) -> Result<Units, String> {
     })
 }
 
-async fn attempt(exchange: &Exchange, body: &Value) -> Outcome<web_sys::Response> {
-    let Asked { request_id, units, account: Some(account), endpoint: Some(endpoint) } = read(body, true)?
+/// `POST /attempt`: whether a request may pass.
+pub(super) async fn attempt(exchange: &Exchange) -> Outcome<web_sys::Response> {
+    access::backend(exchange).await?;
+    let body = json_body(exchange).await?;
+    let Asked { request_id, units, account: Some(account), endpoint: Some(endpoint) } = read(&body, true)?
     else {
         return Err(Problem::new(ProblemKind::BadRequest, "account and endpoint are missing"));
     };
@@ -92,8 +88,11 @@ async fn attempt(exchange: &Exchange, body: &Value) -> Outcome<web_sys::Response
     }
 }
 
-async fn end(exchange: &Exchange, body: &Value) -> Outcome<web_sys::Response> {
-    let Asked { request_id, units, .. } = read(body, false)?;
+/// `POST /end`: a request has ended, and what it used.
+pub(super) async fn end(exchange: &Exchange) -> Outcome<web_sys::Response> {
+    access::backend(exchange).await?;
+    let body = json_body(exchange).await?;
+    let Asked { request_id, units, .. } = read(&body, false)?;
     let name = request_object(&request_id);
     let known =
         objects::payment(&exchange.env, &name, &PaymentCall::EndRequest(request_id.clone(), units)).await;

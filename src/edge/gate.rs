@@ -77,7 +77,7 @@ async fn route(exchange: &Exchange) -> Outcome<web_sys::Response> {
     let url = exchange.request.url();
     let (path, query) = path_and_query(&url);
     let prefix = &exchange.settings.config.prefix;
-    if let Some(path) = path.strip_prefix(prefix.as_str()).and_then(|own| own.strip_prefix("/admin/")) {
+    if let Some(path) = path.strip_prefix(prefix.as_str()).filter(|own| own.starts_with("/admin/")) {
         // Ids in these paths are percent-encoded, and none is forwarded.
         return admin::answer(exchange, path, query).await;
     }

@@ -14,6 +14,7 @@ use crate::endpoint::{EndpointName, Target};
 use crate::limit::standing::Standing;
 use crate::pay::receipt::SignedReceipt;
 use crate::problem::{Problem, ProblemKind};
+use crate::surface::{self, Found, Operation, OwnOperation};
 use crate::time::Span;
 
 /// Answers a request for `path`, which follows the prefix.
@@ -23,34 +24,34 @@ pub(super) async fn answer(
     query: Option<&str>,
 ) -> Outcome<web_sys::Response> {
     let method = exchange.request.method();
-    if matches!(path, "/attempt" | "/end") {
-        return match method.as_str() {
-            "POST" => backend_endpoints::answer(exchange, path).await,
-            _ => Err(Problem::new(ProblemKind::MethodNotAllowed, format!("{path} takes POST, not {method}"))),
-        };
+    match surface::find(&method, path) {
+        Found::Operation(operation, [parameter, _]) => perform(exchange, operation, parameter, query).await,
+        Found::WrongMethod(allow) => Err(Problem::method_not_allowed(path, &method, &allow)),
+        Found::Nothing => Err(unknown(exchange, path)),
     }
-    let known = matches!(path, "/health" | "/limits" | "/usage" | "/receipt-key")
-        || path.starts_with("/receipts/")
-        || path.starts_with("/problems/");
-    if known && !matches!(method.as_str(), "GET" | "HEAD") {
-        return Err(Problem::new(ProblemKind::MethodNotAllowed, format!("{path} takes GET, not {method}")));
-    }
-    match path {
-        "/health" => exchange.ours(answer::json(200, &health())),
-        "/limits" => limits(exchange, query).await,
-        "/usage" => usage(exchange, query).await,
-        "/receipt-key" => receipt_key(exchange),
-        _ => match path.split_once('/').and_then(|(_, rest)| rest.split_once('/')) {
-            Some(("receipts", id)) => receipt(exchange, id).await,
-            Some(("problems", name)) => explain(exchange, name),
-            _ => Err(unknown(exchange, path)),
-        },
+}
+
+async fn perform(
+    exchange: &Exchange,
+    operation: OwnOperation,
+    parameter: &str,
+    query: Option<&str>,
+) -> Outcome<web_sys::Response> {
+    match operation {
+        OwnOperation::Health => exchange.ours(answer::json(200, &health())),
+        OwnOperation::Limits => limits(exchange, query).await,
+        OwnOperation::Usage => usage(exchange, query).await,
+        OwnOperation::Receipt => receipt(exchange, parameter).await,
+        OwnOperation::ReceiptKey => receipt_key(exchange),
+        OwnOperation::Problem => explain(exchange, parameter),
+        OwnOperation::Attempt => backend_endpoints::attempt(exchange).await,
+        OwnOperation::End => backend_endpoints::end(exchange).await,
     }
 }
 
 fn unknown(exchange: &Exchange, path: &str) -> Problem {
     let prefix = &exchange.settings.config.prefix;
-    let known = "/health, /limits, /usage, /receipts/{id}, /receipt-key, /problems/{type}, /attempt, /end";
+    let known = OwnOperation::ALL.iter().map(|operation| operation.route().1).collect::<Vec<_>>().join(", ");
     Problem::new(
         ProblemKind::UnknownEndpoint,
         format!("the gate has no {prefix}{path}; under {prefix} it has {known}"),

@@ -154,7 +154,9 @@ test("lists come page by page", async () => {
 
 test("without the token nothing is told, and who tries many waits", async () => {
   const client = gate.client();
-  await problem(await order(gate, "GET", "/plans", { token: null, client }), 401, "unauthorized");
+  const untold = await order(gate, "GET", "/plans", { token: null, client });
+  assert.equal(untold.headers.get("www-authenticate"), "Bearer");
+  await problem(untold, 401, "unauthorized");
   const statuses: number[] = [];
   for (let nth = 0; nth < 12; nth += 1) {
     statuses.push((await order(gate, "GET", "/plans", { token: `wrong-token-number-${nth}`, client })).status);
@@ -193,6 +195,8 @@ test("what cannot be read says what and where", async () => {
   assert.match(await said({ account: "a", scopes: ["fly"] }), /body\.scopes: `fly` is not a scope/);
   assert.match(await said({ account: "a", lable: "x" }), /did you mean `label`/);
   await problem(await order(gate, "POST", "/keys", { body: { account: "a", plan: "nope" } }), 404, "not-found");
-  await problem(await order(gate, "PATCH", "/keys"), 405, "method-not-allowed");
+  const wrong = await order(gate, "PATCH", "/keys");
+  assert.equal(wrong.headers.get("allow"), "GET, HEAD, POST");
+  await problem(wrong, 405, "method-not-allowed");
   await problem(await order(gate, "GET", "/nothing"), 404, "unknown-endpoint");
 });

@@ -61,6 +61,13 @@ test("what is not an endpoint of the gate is a 404 and does not reach the origin
   assert.equal(world.origin.seen.length, before);
 });
 
+test("a method that an endpoint has not is told those that it has", async () => {
+  const response = await gate.client()("/_tollgate/limits", { method: "DELETE" });
+  assert.equal(response.headers.get("allow"), "GET, HEAD");
+  assert.match((await problem(response, 405, "method-not-allowed"))["detail"], /^\/limits takes GET, HEAD, not DELETE$/);
+  assert.equal((await gate.client()("/_tollgate/limits", { method: "HEAD" })).status, 200);
+});
+
 test("the gate's own endpoints cost nothing and stay open when the limit is reached", async () => {
   const { client } = await poor(gate);
   for (const path of ["/health", "/limits?endpoint=/cpu", "/usage", "/receipt-key"]) await served(await client(`/_tollgate${path}`));

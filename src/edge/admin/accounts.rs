@@ -17,10 +17,7 @@ use crate::problem::{Problem, ProblemKind};
 const TRIES: usize = 5;
 
 /// `GET /admin/accounts`: those that the owner gave something.
-pub(super) async fn all(order: &Order<'_>) -> Outcome<web_sys::Response> {
-    if order.method != "GET" {
-        return Err(order.wrong_method("GET"));
-    }
+pub(super) async fn list(order: &Order<'_>) -> Outcome<web_sys::Response> {
     let page = order.page()?;
     let rows = order.exchange.ours(owner_ledger::accounts(&order.exchange.env, &page).await)?;
     let last = rows.last().map(|row| vec![row.id.clone()]);
@@ -32,10 +29,7 @@ fn item(row: &AccountRow) -> Value {
 }
 
 /// `GET /admin/accounts/{id}`.
-pub(super) async fn one(order: &Order<'_>, account: &AccountId) -> Outcome<web_sys::Response> {
-    if order.method != "GET" {
-        return Err(order.wrong_method("GET"));
-    }
+pub(super) async fn get(order: &Order<'_>, account: &AccountId) -> Outcome<web_sys::Response> {
     let exchange = order.exchange;
     let row = exchange.ours(owner_ledger::account(&exchange.env, account).await)?;
     let of_account = exchange.ours(owner_ledger::keys_of(&exchange.env, account).await)?;
@@ -54,10 +48,7 @@ pub(super) async fn one(order: &Order<'_>, account: &AccountId) -> Outcome<web_s
 }
 
 /// `PUT /admin/accounts/{id}/plan`.
-pub(super) async fn plan(order: &Order<'_>, account: &AccountId) -> Outcome<web_sys::Response> {
-    if order.method != "PUT" {
-        return Err(order.wrong_method("PUT"));
-    }
+pub(super) async fn put_plan(order: &Order<'_>, account: &AccountId) -> Outcome<web_sys::Response> {
     let body = asked::json_body(order.exchange).await?;
     let to_default = body.get("name").is_some_and(Value::is_null);
     let name = asked::read(&body, |mut table, faults| {

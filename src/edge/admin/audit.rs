@@ -8,10 +8,7 @@ use crate::edge::exchange::Outcome;
 use crate::edge::owner_ledger::{self, AuditRow};
 
 /// `GET /admin/audit`, the last first.
-pub(super) async fn all(order: &Order<'_>) -> Outcome<web_sys::Response> {
-    if order.method != "GET" {
-        return Err(order.wrong_method("GET"));
-    }
+pub(super) async fn list(order: &Order<'_>) -> Outcome<web_sys::Response> {
     let page = order.page()?;
     let rows = order.exchange.ours(owner_ledger::audit(&order.exchange.env, &page).await)?;
     let last = rows.last().map(|row| vec![row.id.to_string()]);

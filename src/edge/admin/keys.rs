@@ -28,33 +28,26 @@ struct Wanted {
     scopes: BTreeSet<Scope>,
 }
 
-/// `POST` and `GET /admin/keys`.
-pub(super) async fn all(order: &Order<'_>) -> Outcome<web_sys::Response> {
-    match order.method.as_str() {
-        "POST" => create(order).await,
-        "GET" => {
-            let page = order.page()?;
-            let rows = order.exchange.ours(owner_ledger::keys(&order.exchange.env, &page).await)?;
-            let last = rows.last().map(|row| vec![row.created_at.clone(), row.id.clone()]);
-            order.json(200, &page.body(rows.iter().map(item).collect(), last))
-        }
-        _ => Err(order.wrong_method("GET or POST")),
-    }
+/// `GET /admin/keys`.
+pub(super) async fn list(order: &Order<'_>) -> Outcome<web_sys::Response> {
+    let page = order.page()?;
+    let rows = order.exchange.ours(owner_ledger::keys(&order.exchange.env, &page).await)?;
+    let last = rows.last().map(|row| vec![row.created_at.clone(), row.id.clone()]);
+    order.json(200, &page.body(rows.iter().map(item).collect(), last))
 }
 
-/// `GET` and `DELETE /admin/keys/{id}`.
-pub(super) async fn one(order: &Order<'_>, id: &str) -> Outcome<web_sys::Response> {
+/// `GET /admin/keys/{id}`.
+pub(super) async fn get(order: &Order<'_>, id: &str) -> Outcome<web_sys::Response> {
+    order.json(200, &item(&find(order, id).await?))
+}
+
+async fn find(order: &Order<'_>, id: &str) -> Outcome<KeyRow> {
     let row = order.exchange.ours(owner_ledger::key(&order.exchange.env, id).await)?;
-    let row = row.ok_or_else(|| Problem::new(ProblemKind::NotFound, format!("there is no key `{id}`")))?;
-    match order.method.as_str() {
-        "GET" => order.json(200, &item(&row)),
-        "DELETE" => revoke(order, &row).await,
-        _ => Err(order.wrong_method("GET or DELETE")),
-    }
+    row.ok_or_else(|| Problem::new(ProblemKind::NotFound, format!("there is no key `{id}`")))
 }
 
-/// Makes a key. It is good once its object, its account and the ledger know it; until then nobody has it.
-async fn create(order: &Order<'_>) -> Outcome<web_sys::Response> {
+/// `POST /admin/keys`: makes a key. It is good once its object, its account and the ledger know it; until then nobody has it.
+pub(super) async fn create(order: &Order<'_>) -> Outcome<web_sys::Response> {
     let exchange = order.exchange;
     let wanted = read(&asked::json_body(exchange).await?)?;
     if let Some(plan) = &wanted.plan {
@@ -96,8 +89,9 @@ async fn put_in_force(order: &Order<'_>, hash: &KeyHash, wanted: &Wanted) -> wor
     keys::assign(env, hash, &wanted.account).await
 }
 
-/// Revokes a key: its account refuses it from the moment that this is answered.
-async fn revoke(order: &Order<'_>, row: &KeyRow) -> Outcome<web_sys::Response> {
+/// `DELETE /admin/keys/{id}`: revokes a key. Its account refuses it from the moment that this is answered.
+pub(super) async fn revoke(order: &Order<'_>, id: &str) -> Outcome<web_sys::Response> {
+    let row = find(order, id).await?;
     let exchange = order.exchange;
     let call = AccountCall::RemoveKey(row.hash.clone());
     exchange.ours(objects::account::<Done>(&exchange.env, &row.account, call).await)?;

@@ -18,10 +18,7 @@ use crate::problem::{Problem, ProblemKind};
 const STATES: [&str; 4] = ["unknown", "settled", "credited", "held"];
 
 /// `GET /admin/payments?state=&account=`, the last first.
-pub(super) async fn all(order: &Order<'_>) -> Outcome<web_sys::Response> {
-    if order.method != "GET" {
-        return Err(order.wrong_method("GET"));
-    }
+pub(super) async fn list(order: &Order<'_>) -> Outcome<web_sys::Response> {
     let (state, account) = (order.parameter("state"), order.parameter("account"));
     if let Some(state) = state.as_deref().filter(|state| !STATES.contains(state)) {
         return Err(bad(format!("`state={state}` is none of {}", STATES.join(", "))));
@@ -35,19 +32,13 @@ pub(super) async fn all(order: &Order<'_>) -> Outcome<web_sys::Response> {
 }
 
 /// `GET /admin/payments/{id}`.
-pub(super) async fn one(order: &Order<'_>, id: &str) -> Outcome<web_sys::Response> {
-    if order.method != "GET" {
-        return Err(order.wrong_method("GET"));
-    }
+pub(super) async fn get(order: &Order<'_>, id: &str) -> Outcome<web_sys::Response> {
     let row = order.exchange.ours(ledger::payment(&order.exchange.env, id).await)?;
     order.json(200, &item(order, &row.ok_or_else(|| none(id))?))
 }
 
 /// `POST /admin/payments/{id}/retry`.
 pub(super) async fn retry(order: &Order<'_>, id: &str) -> Outcome<web_sys::Response> {
-    if order.method != "POST" {
-        return Err(order.wrong_method("POST"));
-    }
     let exchange = order.exchange;
     let payment: PaymentId = id.parse().map_err(|_| none(id))?;
     let state: Option<String> = exchange

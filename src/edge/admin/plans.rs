@@ -23,81 +23,75 @@ const TRIES: usize = 5;
 /// How many accounts are told at once; a worker may make 1,000 calls for a request.
 const TOLD: u64 = 500;
 
-/// `GET` and `PUT /admin/plans`.
-pub(super) async fn all(order: &Order<'_>) -> Outcome<web_sys::Response> {
-    match order.method.as_str() {
-        "GET" => {
-            let (_, config) = current(order).await?;
-            let items: Vec<Value> =
-                config.documents.iter().map(|(name, document)| item(&config, name, document)).collect();
-            let body = json!({ "items": items, "next_cursor": null, "default_plan": config.default_plan() });
-            tagged(order, &body, &Value::Object(config.documents.clone()))
-        }
-        "PUT" => {
-            let sent = SentPlans::read(order.exchange).await?;
-            let plans = sent.plans.clone();
-            let replace = order.parameter("replace").is_some_and(|replace| replace == "true");
-            let subject = plans.keys().cloned().collect::<Vec<_>>().join(", ");
-            let change = Change::Put { plans, replace };
-            let all = |config: &Config| Some(Value::Object(config.documents.clone()));
-            let changed = make(order, change, Some(&sent), ("plans.put", subject), all).await?;
-            let applied: Vec<&String> =
-                changed.written.iter().filter(|name| !changed.removed.contains(name)).collect();
-            let body =
-                json!({ "applied": applied, "removed": changed.removed, "version": changed.book.version });
-            let config = order.exchange.settings.config.with_any_book(&changed.book);
-            tagged(order, &body, &Value::Object(config.documents))
-        }
-        _ => Err(order.wrong_method("GET or PUT")),
-    }
+/// `GET /admin/plans`.
+pub(super) async fn list(order: &Order<'_>) -> Outcome<web_sys::Response> {
+    let (_, config) = current(order).await?;
+    let items: Vec<Value> =
+        config.documents.iter().map(|(name, document)| item(&config, name, document)).collect();
+    let body = json!({ "items": items, "next_cursor": null, "default_plan": config.default_plan() });
+    tagged(order, &body, &Value::Object(config.documents.clone()))
 }
 
-/// `GET`, `PUT` and `DELETE /admin/plans/{name}`.
-pub(super) async fn one(order: &Order<'_>, name: &str) -> Outcome<web_sys::Response> {
-    let document_of = |config: &Config| config.documents.get(name).cloned();
-    match order.method.as_str() {
-        "GET" => {
-            let (_, config) = current(order).await?;
-            let document = document_of(&config).ok_or_else(|| no_plan(&config, name))?;
-            tagged(order, &shown(name, &document), &document)
-        }
-        "PUT" => {
-            let sent = SentPlans::read_one(order.exchange, name).await?;
-            let document = sent.plans.get(name).cloned().unwrap_or_default();
-            let change = Change::Put { plans: sent.plans.clone(), replace: false };
-            make(order, change, Some(&sent), ("plan.put", name.to_owned()), document_of).await?;
-            tagged(order, &shown(name, &document), &document)
-        }
-        "DELETE" => {
-            let change = Change::Remove(name.to_owned());
-            make(order, change, None, ("plan.delete", name.to_owned()), document_of).await?;
-            order.done()
-        }
-        _ => Err(order.wrong_method("GET, PUT or DELETE")),
-    }
+/// `PUT /admin/plans`: a plan file, applied as one.
+pub(super) async fn put_all(order: &Order<'_>) -> Outcome<web_sys::Response> {
+    let sent = SentPlans::read(order.exchange).await?;
+    let plans = sent.plans.clone();
+    let replace = order.parameter("replace").is_some_and(|replace| replace == "true");
+    let subject = plans.keys().cloned().collect::<Vec<_>>().join(", ");
+    let change = Change::Put { plans, replace };
+    let all = |config: &Config| Some(Value::Object(config.documents.clone()));
+    let changed = make(order, change, Some(&sent), ("plans.put", subject), all).await?;
+    let applied: Vec<&String> =
+        changed.written.iter().filter(|name| !changed.removed.contains(name)).collect();
+    let body = json!({ "applied": applied, "removed": changed.removed, "version": changed.book.version });
+    let config = order.exchange.settings.config.with_any_book(&changed.book);
+    tagged(order, &body, &Value::Object(config.documents))
 }
 
-/// `GET` and `PUT /admin/default-plan`.
-pub(super) async fn default(order: &Order<'_>) -> Outcome<web_sys::Response> {
+/// `GET /admin/plans/{name}`.
+pub(super) async fn get(order: &Order<'_>, name: &str) -> Outcome<web_sys::Response> {
+    let (_, config) = current(order).await?;
+    let document = config.documents.get(name).ok_or_else(|| no_plan(&config, name))?;
+    tagged(order, &shown(name, document), document)
+}
+
+/// `PUT /admin/plans/{name}`.
+pub(super) async fn put(order: &Order<'_>, name: &str) -> Outcome<web_sys::Response> {
+    let sent = SentPlans::read_one(order.exchange, name).await?;
+    let document = sent.plans.get(name).cloned().unwrap_or_default();
+    let change = Change::Put { plans: sent.plans.clone(), replace: false };
+    make(order, change, Some(&sent), ("plan.put", name.to_owned()), document_of(name)).await?;
+    tagged(order, &shown(name, &document), &document)
+}
+
+/// `DELETE /admin/plans/{name}`.
+pub(super) async fn delete(order: &Order<'_>, name: &str) -> Outcome<web_sys::Response> {
+    let change = Change::Remove(name.to_owned());
+    make(order, change, None, ("plan.delete", name.to_owned()), document_of(name)).await?;
+    order.done()
+}
+
+fn document_of(name: &str) -> impl Fn(&Config) -> Option<Value> {
+    move |config| config.documents.get(name).cloned()
+}
+
+/// `GET /admin/default-plan`.
+pub(super) async fn get_default(order: &Order<'_>) -> Outcome<web_sys::Response> {
+    let (_, config) = current(order).await?;
+    let name = config.default_plan().map(Value::from).unwrap_or_default();
+    tagged(order, &json!({ "name": name }), &name)
+}
+
+/// `PUT /admin/default-plan`.
+pub(super) async fn put_default(order: &Order<'_>) -> Outcome<web_sys::Response> {
+    let name = asked::read(&asked::json_body(order.exchange).await?, |mut table, faults| {
+        let name = table.required("name", text, faults).map(str::to_owned);
+        table.finish(faults);
+        name
+    })?;
     let tag_of = |config: &Config| config.default_plan().map(Value::from);
-    match order.method.as_str() {
-        "GET" => {
-            let (_, config) = current(order).await?;
-            let name = tag_of(&config).unwrap_or_default();
-            tagged(order, &json!({ "name": name }), &name)
-        }
-        "PUT" => {
-            let name = asked::read(&asked::json_body(order.exchange).await?, |mut table, faults| {
-                let name = table.required("name", text, faults).map(str::to_owned);
-                table.finish(faults);
-                name
-            })?;
-            make(order, Change::Default(name.clone()), None, ("default-plan.put", name.clone()), tag_of)
-                .await?;
-            tagged(order, &json!({ "name": name }), &Value::from(name))
-        }
-        _ => Err(order.wrong_method("GET or PUT")),
-    }
+    make(order, Change::Default(name.clone()), None, ("default-plan.put", name.clone()), tag_of).await?;
+    tagged(order, &json!({ "name": name }), &Value::from(name))
 }
 
 /// The book in the ledger, and the settings with it over them.

@@ -1,0 +1,90 @@
+//! The owner's operations, under `/admin`.
+
+use super::Operation;
+
+/// An operation of the owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminOperation {
+    /// All plans.
+    ListPlans,
+    /// A plan file, applied as one.
+    PutPlans,
+    /// One plan.
+    GetPlan,
+    /// One plan, made or changed.
+    PutPlan,
+    /// One plan, taken away.
+    DeletePlan,
+    /// The plan of clients that have no other.
+    GetDefaultPlan,
+    /// Another plan for them.
+    PutDefaultPlan,
+    /// All keys.
+    ListKeys,
+    /// A new key.
+    CreateKey,
+    /// One key.
+    GetKey,
+    /// One key, revoked.
+    RevokeKey,
+    /// The accounts that the owner gave something.
+    ListAccounts,
+    /// One account.
+    GetAccount,
+    /// A plan for an account.
+    PutAccountPlan,
+    /// Payments whose settlement began.
+    ListPayments,
+    /// One payment.
+    GetPayment,
+    /// Another look at a payment whose outcome is open.
+    RetryPayment,
+    /// Who changed what.
+    ListAudit,
+}
+
+impl Operation for AdminOperation {
+    const ALL: &'static [Self] = &[
+        Self::ListPlans,
+        Self::PutPlans,
+        Self::GetPlan,
+        Self::PutPlan,
+        Self::DeletePlan,
+        Self::GetDefaultPlan,
+        Self::PutDefaultPlan,
+        Self::ListKeys,
+        Self::CreateKey,
+        Self::GetKey,
+        Self::RevokeKey,
+        Self::ListAccounts,
+        Self::GetAccount,
+        Self::PutAccountPlan,
+        Self::ListPayments,
+        Self::GetPayment,
+        Self::RetryPayment,
+        Self::ListAudit,
+    ];
+
+    fn route(self) -> (&'static str, &'static str) {
+        match self {
+            Self::ListPlans => ("GET", "/admin/plans"),
+            Self::PutPlans => ("PUT", "/admin/plans"),
+            Self::GetPlan => ("GET", "/admin/plans/{name}"),
+            Self::PutPlan => ("PUT", "/admin/plans/{name}"),
+            Self::DeletePlan => ("DELETE", "/admin/plans/{name}"),
+            Self::GetDefaultPlan => ("GET", "/admin/default-plan"),
+            Self::PutDefaultPlan => ("PUT", "/admin/default-plan"),
+            Self::ListKeys => ("GET", "/admin/keys"),
+            Self::CreateKey => ("POST", "/admin/keys"),
+            Self::GetKey => ("GET", "/admin/keys/{id}"),
+            Self::RevokeKey => ("DELETE", "/admin/keys/{id}"),
+            Self::ListAccounts => ("GET", "/admin/accounts"),
+            Self::GetAccount => ("GET", "/admin/accounts/{id}"),
+            Self::PutAccountPlan => ("PUT", "/admin/accounts/{id}/plan"),
+            Self::ListPayments => ("GET", "/admin/payments"),
+            Self::GetPayment => ("GET", "/admin/payments/{id}"),
+            Self::RetryPayment => ("POST", "/admin/payments/{id}/retry"),
+            Self::ListAudit => ("GET", "/admin/audit"),
+        }
+    }
+}
