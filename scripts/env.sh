@@ -96,7 +96,7 @@ wasm() (
   export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src="
   # worker-build downloads what these do not name.
   export WASM_BINDGEN_BIN=$bin/wasm-bindgen
-  export WASM_OPT_BIN=$root/node_modules/.bin/wasm-opt
+  export WASM_OPT_BIN=${WASM_OPT_BIN:-$root/node_modules/.bin/wasm-opt}
   export ESBUILD_BIN=$root/node_modules/.bin/esbuild
   if [ "$(wasm_rust)" = debian ]; then
     export RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 CARGO_UNSTABLE_BUILD_STD=std,panic_abort

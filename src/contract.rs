@@ -63,6 +63,12 @@ pub enum AccountCall {
 }
 
 impl AccountCall {
+    /// Whether it is answered as well while the plans in force are faulty: else the owner could not mend them.
+    #[must_use]
+    pub const fn is_for_mending(&self) -> bool {
+        self.is_owners() || matches!(self, Self::TryAdmin(_) | Self::NewPlans(_))
+    }
+
     /// Whether it changes what the owner gave the account: stored before it is answered.
     #[must_use]
     pub const fn is_owners(&self) -> bool {

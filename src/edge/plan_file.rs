@@ -45,13 +45,15 @@ impl SentPlans {
 
 async fn document(exchange: &Exchange) -> Outcome<Document> {
     let media_type = exchange.header("Content-Type").unwrap_or_default();
-    let named = Format::of_media_type(&media_type);
+    let format = Format::of_media_type(&media_type).unwrap_or(Format::Json);
     let body = asked::body(exchange, MAX_FILE).await?;
     let text = String::from_utf8(body).map_err(|_| bad("the plan file is not UTF-8"))?;
-    Document::parse(&text, named.unwrap_or(Format::Json)).map_err(|fault| {
-        let hint = match named {
-            Some(_) => "",
-            None => " (read as JSON; for others send Content-Type: application/yaml or application/toml)",
+    Document::parse(&text, format).map_err(|fault| {
+        let hint = match format {
+            Format::Yaml | Format::Toml => "",
+            Format::Json => {
+                " (read as JSON; for others send Content-Type: application/yaml or application/toml)"
+            }
         };
         bad(format!("line {}: {}{hint}", fault.line, fault.message)).with("line", fault.line)
     })

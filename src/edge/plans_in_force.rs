@@ -65,6 +65,12 @@ pub(super) async fn config(
     }
 }
 
+/// The settings as they were deployed, whatever is wrong with the plans in force.
+pub(super) fn settings_alone(env: &Env) -> Result<Rc<Config>> {
+    let settings = settings::load(env).map_err(|faults| Error::RustError(faults.to_string()))?;
+    Ok(Rc::new(settings.config.clone()))
+}
+
 /// Takes in that the plans have that version: an older one is no longer used.
 pub(super) fn expect(version: u64) {
     KNOWN.with_borrow_mut(|known| {
@@ -87,14 +93,14 @@ async fn ask(env: &Env) -> Result<InForce> {
 
 /// A book that is older than what is known changes nothing.
 fn take_in(env: &Env, book: &PlanBook) -> Result<InForce> {
-    let settings = settings::load(env).map_err(|faults| Error::RustError(faults.to_string()))?;
+    let deployed = settings_alone(env)?;
     let ask_at = clock::now().plus(FRESH);
     KNOWN.with_borrow_mut(|known| {
         if let Some(known) = known.as_mut().filter(|known| known.version >= book.version) {
             known.ask_at = ask_at;
             return Ok(known.in_force.clone());
         }
-        let in_force = settings.config.with_book(book).map(Rc::new).map_err(Rc::new);
+        let in_force = deployed.with_book(book).map(Rc::new).map_err(Rc::new);
         *known = Some(Known { in_force: in_force.clone(), version: book.version, ask_at });
         Ok(in_force)
     })

@@ -137,7 +137,8 @@ test("what the owner set outlives the process", async () => {
   const again = gate.client();
   const response = await served(await again("/anything", { headers: { "X-API-Key": key } }));
   assert.equal(whole(response, "x-ratelimit-limit"), 77);
-  assert.equal(whole(response, "x-ratelimit-remaining"), 75);
+  // The call before may have been in the last second, which a stop may take.
+  assert.ok([75, 76].includes(whole(response, "x-ratelimit-remaining")));
 });
 
 test("a gate whose plans are all in the ledger says so until they are there", async () => {
