@@ -1,4 +1,5 @@
 //! What use adds up to.
 
 pub mod summary;
+pub mod tally;
 pub mod usage;

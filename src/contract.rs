@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::bill::usage::Line;
+use crate::bill::tally::Line;
 use crate::client::AccountId;
 use crate::client::key::{KeyHash, Scope};
 use crate::endpoint::{EndpointName, Target};

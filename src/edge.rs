@@ -4,6 +4,7 @@
 //! their handlers parses, loads, makes one call into the domain, stores and answers.
 
 mod access;
+mod account_calls;
 mod account_object;
 mod admin;
 mod answer;
@@ -37,6 +38,7 @@ mod receipt_store;
 mod record;
 mod settings;
 mod socket;
+mod usage_ledger;
 
 use worker::{Context, Env, event, web_sys};
 

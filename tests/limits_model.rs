@@ -20,6 +20,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
+use serde_json::Value;
+use tollgate::bill::tally::Tally;
 use tollgate::contract::Attempt;
 use tollgate::endpoint::EndpointName;
 use tollgate::limit::account::{Account, Rules};
@@ -134,6 +136,18 @@ fn asks(made: &Call) -> Option<(&Attempt, &Uses)> {
     }
 }
 
+/// All that the account knows but what it used.
+fn apart_from_usage(account: &Account) -> Value {
+    let mut stored = serde_json::to_value(account).unwrap();
+    stored.as_object_mut().unwrap().remove("usage");
+    stored
+}
+
+/// What it used.
+fn total(account: &Account) -> Tally {
+    account.usage().lines().fold(Tally::default(), |sum, line| sum.plus(&line.tally))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(2_000), ..ProptestConfig::default() })]
 
@@ -181,13 +195,17 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(500), ..ProptestConfig::default() })]
 
-    /// A denied request counts nowhere: the account is what it would be had nobody asked.
+    /// A denied request counts nowhere but as denied: the account is what it would be had nobody asked.
     #[test]
     fn a_denied_request_counts_nowhere(limits in limits(any_over()), schedule in schedules(true)) {
         follow(&limits, &schedule, |rules, moment| {
             if moment.denied().is_some() {
                 let now = Millis::new(moment.now);
-                prop_assert_eq!(moment.after.clone().tidied(rules, now), moment.before.clone().tidied(rules, now));
+                let (after, before) = (moment.after.clone().tidied(rules, now), moment.before.clone().tidied(rules, now));
+                prop_assert_eq!(apart_from_usage(&after), apart_from_usage(&before));
+                let (after, before) = (total(&after), total(&before));
+                prop_assert_eq!(after.blocked, before.blocked + 1);
+                prop_assert_eq!(Tally { blocked: before.blocked, last: before.last, ..after }, before);
             }
             Ok(())
         })?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::usage::{Line, Tally};
+use super::tally::{Line, Overage, Tally};
 use crate::contract::LiveUsage;
 use crate::endpoint::EndpointName;
 use crate::limit::tokens::Tokens;
@@ -71,10 +71,10 @@ pub fn bill(account: &str, plan: &str, period: Period, total: &Tally, asset: Opt
         "calls": total.calls,
         "units": units(total),
         "quotas": [],
-        "overage": { "calls": 0, "units": {}, "charge": "0" },
+        "overage": overage(&total.overage, decimals),
         "paid": { "count": total.payments, "amount": total.paid.to_decimal(decimals) },
-        "credits": { "balance": "0", "spent": "0" },
-        "owed": "0",
+        "credits": { "balance": "0", "spent": total.credits.to_string() },
+        "owed": total.owed.to_decimal(decimals),
         "currency": currency,
     })
 }
@@ -82,9 +82,22 @@ pub fn bill(account: &str, plan: &str, period: Period, total: &Tally, asset: Opt
 /// The units of a period, the requests among them, as numbers.
 fn units(total: &Tally) -> Value {
     let request = (REQUEST.to_owned(), Value::from(total.calls));
-    let number = |quantity: Tokens| serde_json::from_str(&quantity.to_string()).unwrap_or(Value::Null);
     let others = total.units.iter().map(|(unit, quantity)| (unit.to_owned(), number(quantity)));
     Value::Object(std::iter::once(request).chain(others).collect())
+}
+
+/// What went beyond quotas, and what it costs.
+fn overage(overage: &Overage, decimals: u8) -> Value {
+    let units = overage.units.iter().map(|(unit, excess)| (unit.clone(), number(excess.quantity)));
+    json!({
+        "calls": overage.calls,
+        "units": Value::Object(units.collect()),
+        "charge": overage.charge().to_decimal(decimals),
+    })
+}
+
+fn number(quantity: Tokens) -> Value {
+    serde_json::from_str(&quantity.to_string()).unwrap_or(Value::Null)
 }
 
 #[cfg(test)]
@@ -95,7 +108,7 @@ mod tests {
 
     fn line(hour: u64, calls: u64) -> Line {
         let units = Units::default().with("token", Tokens::whole(5));
-        let tally = Tally { calls, units, payments: 1, paid: Amount::new(1000) };
+        let tally = Tally { calls, units, payments: 1, paid: Amount::new(1000), ..Tally::default() };
         Line { hour: Hour::new(hour), endpoint: EndpointName::new("GET /cpu"), tally }
     }
 
@@ -112,6 +125,34 @@ mod tests {
         let total = total(&ledger, &live, period);
         assert_eq!((total.calls, total.payments, total.paid), (18, 3, Amount::new(3000)));
         assert_eq!(units(&total), json!({ "request": 18, "token": 15 }));
+    }
+
+    #[test]
+    fn the_bill_has_every_member() {
+        let total = Tally {
+            overage: Overage { calls: 2, ..Overage::of("image", Tokens::whole(3), Amount::new(6000)) },
+            credits: Tokens::micro(1_500_000),
+            owed: Amount::new(250_000),
+            blocked: 9,
+            ..line(1, 7).tally
+        };
+        let period = Period { from: Hour::new(0), to: Hour::new(2) };
+        assert_eq!(
+            bill("key:acme", "gold", period, &total, None),
+            json!({
+                "account": "key:acme",
+                "plan": "gold",
+                "period": { "from": "1970-01-01T00:00:00Z", "to": "1970-01-01T02:00:00Z" },
+                "calls": 7,
+                "units": { "request": 7, "token": 5 },
+                "quotas": [],
+                "overage": { "calls": 2, "units": { "image": 3 }, "charge": "0.006" },
+                "paid": { "count": 1, "amount": "0.001" },
+                "credits": { "balance": "0", "spent": "1.5" },
+                "owed": "0.25",
+                "currency": "USDC",
+            })
+        );
     }
 
     #[test]

@@ -7,59 +7,18 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::tally::{Line, Overage, Tally};
 use crate::endpoint::EndpointName;
 use crate::limit::tokens::Tokens;
 use crate::limit::units::{REQUEST, Units};
 use crate::pay::amount::Amount;
 use crate::time::{Hour, Millis};
 
-/// Totals of one endpoint in one hour.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Tally {
-    /// Requests that were admitted.
-    pub calls: u64,
-    /// Units that they used beside the requests themselves.
-    #[serde(default, skip_serializing_if = "Units::is_empty")]
-    pub units: Units,
-    /// Payments that were credited.
-    pub payments: u64,
-    /// What was paid, in atomic units.
-    pub paid: Amount,
-}
-
-impl Tally {
-    /// Both together.
-    #[must_use]
-    pub fn plus(&self, other: &Self) -> Self {
-        Self {
-            calls: self.calls.saturating_add(other.calls),
-            units: other
-                .units
-                .iter()
-                .fold(self.units.clone(), |sum, (unit, quantity)| sum.with(unit, quantity)),
-            payments: self.payments.saturating_add(other.payments),
-            paid: self.paid.checked_add(other.paid).unwrap_or(self.paid),
-        }
-    }
-}
-
-/// A line of the ledger: the totals so far of one endpoint in one hour.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Line {
-    /// The hour.
-    pub hour: Hour,
-    /// The endpoint.
-    pub endpoint: EndpointName,
-    /// The totals.
-    pub tally: Tally,
-}
-
 /// What an account used and the ledger may not have yet.
 ///
-/// Invariants: an hour is held until it has ended and the ledger has its final totals; `revision` grows with every
-/// count.
+/// Invariants: an hour is held until it has ended and the ledger has its final totals, and nothing is counted in it any
+/// more from then on; `revision` grows with every count, so that of two totals of a line the one of the higher revision
+/// is newer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Usage {
@@ -74,8 +33,21 @@ pub struct Usage {
 impl Usage {
     /// Counts an admitted request.
     pub fn count_call(&mut self, endpoint: &EndpointName, now: Millis) {
-        let tally = self.tally(endpoint, now);
-        tally.calls = tally.calls.saturating_add(1);
+        self.add(endpoint, &Tally { calls: 1, last: Some(now), ..Tally::default() }, now);
+    }
+
+    /// Counts a request that was denied because a limit was reached.
+    pub fn count_blocked(&mut self, endpoint: &EndpointName, now: Millis) {
+        self.add(endpoint, &Tally { blocked: 1, last: Some(now), ..Tally::default() }, now);
+    }
+
+    /// Takes back that a request was denied: the payment that it brought lets it pass.
+    pub fn uncount_blocked(&mut self, endpoint: &EndpointName) {
+        let lines = self.hours.values_mut().rev().filter_map(|endpoints| endpoints.get_mut(endpoint));
+        if let Some(tally) = lines.into_iter().find(|tally| tally.blocked > 0) {
+            tally.blocked = tally.blocked.saturating_sub(1);
+            self.revision = self.revision.saturating_add(1);
+        }
     }
 
     /// Counts units that a request used beside itself.
@@ -83,21 +55,40 @@ impl Usage {
         let beside = units.iter().filter(|(unit, quantity)| *unit != REQUEST && *quantity > Tokens::ZERO);
         let beside = beside.fold(Units::default(), |sum, (unit, quantity)| sum.with(unit, quantity));
         if !beside.is_empty() {
-            let tally = self.tally(endpoint, now);
-            *tally = tally.plus(&Tally { units: beside, ..Tally::default() });
+            self.add(endpoint, &Tally { units: beside, ..Tally::default() }, now);
         }
+    }
+
+    /// Counts what went beyond a quota that lets it pass for a price.
+    pub fn count_overage(&mut self, endpoint: &EndpointName, overage: Overage, now: Millis) {
+        self.add(endpoint, &Tally { overage, ..Tally::default() }, now);
     }
 
     /// Counts a credited payment.
     pub fn count_payment(&mut self, endpoint: &EndpointName, amount: Amount, now: Millis) {
-        let tally = self.tally(endpoint, now);
-        *tally = tally.plus(&Tally { payments: 1, paid: amount, ..Tally::default() });
+        self.add(endpoint, &Tally { payments: 1, paid: amount, ..Tally::default() }, now);
     }
 
-    fn tally(&mut self, endpoint: &EndpointName, now: Millis) -> &mut Tally {
+    /// Counts prepaid credits that were spent.
+    pub fn count_credits(&mut self, endpoint: &EndpointName, spent: Tokens, now: Millis) {
+        self.add(endpoint, &Tally { credits: spent, ..Tally::default() }, now);
+    }
+
+    /// Counts what was promised and is to be paid later.
+    pub fn count_owed(&mut self, endpoint: &EndpointName, amount: Amount, now: Millis) {
+        self.add(endpoint, &Tally { owed: amount, ..Tally::default() }, now);
+    }
+
+    fn add(&mut self, endpoint: &EndpointName, more: &Tally, now: Millis) {
         self.revision = self.revision.saturating_add(1);
         self.unflushed_since.get_or_insert(now);
-        self.hours.entry(now.hour()).or_default().entry(endpoint.clone()).or_default()
+        // Of an hour that was over at a flush the ledger has the last word: what comes later counts in the next one.
+        let open = self.flushed_at.unwrap_or_default().hour();
+        let hour = self.hours.entry(now.hour().max(open)).or_default();
+        match hour.get_mut(endpoint) {
+            Some(tally) => *tally = std::mem::take(tally).plus(more),
+            None => drop(hour.insert(endpoint.clone(), more.clone())),
+        }
     }
 
     /// Since when there is something that the ledger does not have.
@@ -181,8 +172,54 @@ mod tests {
         let mut usage = Usage::default();
         usage.count_call(&name(), Millis::new(10));
         usage.count_payment(&name(), Amount::new(1000), Millis::new(11));
-        let stored = r#"{"hours":{"0":{"GET /cpu":{"calls":1,"payments":1,"paid":"1000"}}},"revision":2,"unflushed_since":10}"#;
+        let stored = r#"{"hours":{"0":{"GET /cpu":{"calls":1,"payments":1,"paid":"1000","last":10}}},"revision":2,"unflushed_since":10}"#;
         assert_eq!(serde_json::to_string(&usage).unwrap(), stored);
         assert_eq!(serde_json::from_str::<Usage>(stored).unwrap(), usage);
+    }
+
+    #[test]
+    fn every_member_of_the_stored_form_is_pinned_and_the_earlier_form_reads() {
+        let mut usage = Usage::default();
+        usage.count_call(&name(), Millis::new(10));
+        usage.count_blocked(&name(), Millis::new(20));
+        usage.count_units(&name(), &Units::default().with("token", Tokens::whole(3)), Millis::new(20));
+        let overage = Overage { calls: 1, ..Overage::of("image", Tokens::ONE, Amount::new(2000)) };
+        usage.count_overage(&name(), overage, Millis::new(20));
+        usage.count_credits(&name(), Tokens::whole(4), Millis::new(20));
+        usage.count_owed(&name(), Amount::new(5), Millis::new(20));
+        let stored = concat!(
+            r#"{"hours":{"0":{"GET /cpu":{"calls":1,"blocked":1,"units":{"token":3000000},"#,
+            r#""overage":{"calls":1,"units":{"image":{"quantity":1000000,"charge":"2000"}}},"#,
+            r#""payments":0,"paid":"0","credits":4000000,"owed":"5","last":20}}},"revision":6,"unflushed_since":10}"#
+        );
+        assert_eq!(serde_json::to_string(&usage).unwrap(), stored);
+        assert_eq!(serde_json::from_str::<Usage>(stored).unwrap(), usage);
+        let earlier = r#"{"hours":{"0":{"GET /cpu":{"calls":1,"payments":1,"paid":"1000"}}},"revision":2}"#;
+        let read: Usage = serde_json::from_str(earlier).unwrap();
+        let tally = read.lines().next().unwrap().tally;
+        assert_eq!((tally.calls, tally.blocked, tally.last), (1, 0, None));
+    }
+
+    #[test]
+    fn what_belongs_to_an_hour_that_the_ledger_has_closed_counts_in_the_next() {
+        let mut usage = Usage::default();
+        usage.count_call(&name(), Millis::new(10));
+        usage.flushed(usage.revision(), Millis::new(HOUR), Millis::new(HOUR));
+        usage.count_call(&name(), Millis::new(HOUR - 1));
+        let line = usage.lines().next().unwrap();
+        assert_eq!((line.hour, line.tally.calls), (Hour::new(1), 1));
+    }
+
+    #[test]
+    fn who_is_denied_and_pays_was_not_blocked() {
+        let mut usage = Usage::default();
+        usage.count_blocked(&name(), Millis::new(10));
+        usage.count_blocked(&name(), Millis::new(HOUR - 1));
+        let revision = usage.revision();
+        usage.uncount_blocked(&name());
+        assert_eq!(usage.lines().next().unwrap().tally.blocked, 1);
+        assert!(usage.revision() > revision, "the ledger must hear of it");
+        usage.uncount_blocked(&EndpointName::new("*"));
+        assert_eq!(usage.lines().count(), 1);
     }
 }

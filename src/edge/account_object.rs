@@ -15,16 +15,14 @@ use worker::{
 };
 
 use super::plans_in_force::{self, InForce};
-use super::{clock, ledger, objects, owner_ledger};
+use super::usage_ledger::{self, Told};
+use super::{account_calls, clock, objects, owner_ledger};
 use crate::client::AccountId;
 use crate::client::key::KeyHash;
 use crate::config::Config;
-use crate::contract::{AccountCall, Done, LiveUsage, Refusal, Survey, ToAccount};
-use crate::endpoint::Target;
+use crate::contract::{AccountCall, Refusal, ToAccount};
 use crate::limit::account::{Account, Rules, StoredAccount};
-use crate::limit::allowance::BUCKET;
 use crate::limit::bucket::Wait;
-use crate::limit::decision::{Decision, Grant};
 use crate::time::{Millis, Span};
 
 /// The free part of a bucket is written at most once in this time.
@@ -35,6 +33,9 @@ const USAGE_AT_RISK: Span = Span::seconds(8);
 const FLUSH_RETRY: Span = Span::seconds(10);
 /// Bytes of randomness that tell one life of an account from another.
 const INCARNATION_BYTES: usize = 8;
+
+/// When which key was used last.
+type Uses = Vec<(KeyHash, Millis)>;
 
 /// The Durable Object of one account.
 #[durable_object(alarm)]
@@ -49,6 +50,8 @@ struct Memory {
     account: Account,
     /// The account as it was last written; `None` when nothing is stored.
     stored: Option<(Account, Millis)>,
+    /// Whether anything but counts of denied requests came after that: those wait for the alarm.
+    unsaved: bool,
     alarm_at: Option<Millis>,
     /// When it was called last.
     called_at: Millis,
@@ -77,9 +80,11 @@ impl DurableObject for AccountObject {
         let plan = memory.account.plan().map(str::to_owned);
         let rules = config.rules(memory.account.id().kind(), plan.as_deref());
         let must_store = call.is_owners() || memory.account.is_precious(&rules);
-        let (account, reply) = handle_in_name_of(key.as_ref(), memory.account.clone(), call, &rules, now);
-        memory.account = account;
+        let handled =
+            account_calls::handle_in_name_of(key.as_ref(), memory.account.clone(), call, &rules, now);
+        memory.account = handled.account;
         memory.called_at = now;
+        memory.unsaved |= !handled.denied;
         let stored = self.store_if_needed(&mut memory, must_store, &rules, now);
         let alarm = Self::plan_alarm(&mut memory, &config, now);
         self.memory.replace(Some(memory));
@@ -87,7 +92,7 @@ impl DurableObject for AccountObject {
         if let Some(at) = alarm {
             self.ring_at(at).await?;
         }
-        reply
+        handled.reply
     }
 
     async fn alarm(&self) -> Result<Response> {
@@ -103,7 +108,7 @@ impl DurableObject for AccountObject {
         memory.alarm_at = None;
         let flush = flush_due(&memory, &config, clock::now());
         self.memory.replace(Some(memory));
-        if flush && let Err(error) = self.flush().await {
+        if flush && let Err(error) = self.flush(&config).await {
             console_warn!("ledger: {error}; usage stays here and is sent again");
         }
         self.settle_down(&config).await?;
@@ -116,112 +121,10 @@ fn new_memory(account: AccountId) -> Result<Memory> {
     Ok(Memory {
         account: Account::new(account, incarnation),
         stored: None,
+        unsaved: false,
         alarm_at: None,
         called_at: clock::now(),
     })
-}
-
-/// The same, unless it is asked in the name of a key that is not good.
-fn handle_in_name_of(
-    key: Option<&KeyHash>,
-    account: Account,
-    call: AccountCall,
-    rules: &Rules<'_>,
-    now: Millis,
-) -> (Account, Result<Response>) {
-    let Some(key) = key else { return handle(account, call, rules, now) };
-    match account.present_key(key, now) {
-        (account, false) => (account, objects::refuse(&Refusal::UnknownKey)),
-        (account, true) => match call {
-            AccountCall::Allows(scope) => {
-                let allowed = account.keys().allows(key, scope);
-                (account, objects::reply_in_header(&allowed))
-            }
-            call => handle(account, call, rules, now),
-        },
-    }
-}
-
-/// The one step: the call to the account, and what is answered.
-fn handle(
-    account: Account,
-    call: AccountCall,
-    rules: &Rules<'_>,
-    now: Millis,
-) -> (Account, Result<Response>) {
-    let done = |account: Account| (account, objects::reply_in_header(&Done));
-    match call {
-        AccountCall::Attempt(attempt) => {
-            let (account, decision) = account.attempt(rules, &attempt, now);
-            (account, objects::reply_in_header(&decision))
-        }
-        AccountCall::End(end) => done(account.end(rules, &end, now)),
-        AccountCall::Leave(request) => done(account.leave(&request)),
-        AccountCall::SignIn(nonce, expires) => {
-            let (account, unused) = account.sign_in(nonce, expires, now);
-            (account, objects::reply_in_header(&unused))
-        }
-        AccountCall::LookUpReceipt => {
-            let (account, admitted) = account.look_up_receipt(now);
-            (account, objects::reply_in_header(&admitted))
-        }
-        AccountCall::Survey(target) => {
-            let survey = survey(&account, rules, target.as_ref(), now);
-            (account, objects::reply_in_header(&survey))
-        }
-        AccountCall::Usage => {
-            // Queued requests whose turn has come are on the bill, too.
-            let account = account.tidied(rules, now);
-            let usage = live_usage(&account, rules);
-            (account, objects::reply_in_header(&usage))
-        }
-        AccountCall::TryAdmin(is_right) => {
-            let (account, admitted) = account.try_admin(is_right, now);
-            (account, objects::reply_in_header(&admitted))
-        }
-        // Without a key nothing is allowed.
-        AccountCall::Allows(_) => (account, objects::reply_in_header(&false)),
-        AccountCall::AddKey(key, scopes) => done(account.with_key(key, scopes)),
-        AccountCall::RemoveKey(key) => done(account.without_key(&key)),
-        AccountCall::SetPlan(plan) => done(account.with_plan(plan)),
-        AccountCall::NewPlans(_) => done(account),
-        AccountCall::Announce(payment) => done(account.announce(payment)),
-        AccountCall::Withdraw(payment) => done(account.withdraw(&payment)),
-        AccountCall::Acknowledge(payment) => done(account.acknowledge(&payment)),
-        AccountCall::Credit(credit, request) => {
-            let account = account.credit(rules, &credit, now);
-            match request {
-                Some(attempt) => {
-                    let (account, decision) = account.attempt(rules, &attempt, now);
-                    (account, objects::reply_in_header(&Some(decision)))
-                }
-                None => (account, objects::reply_in_header(&None::<Decision>)),
-            }
-        }
-        AccountCall::GiveBack(endpoint, tokens) => {
-            let grant = Grant { limit: BUCKET.to_owned(), quantity: tokens };
-            let account = account.granted(rules, &endpoint, &grant, now);
-            let standings = account.standings_at(rules, &endpoint, now);
-            (account, objects::reply_in_header(&standings))
-        }
-    }
-}
-
-fn survey(account: &Account, rules: &Rules<'_>, target: Option<&Target>, now: Millis) -> Survey {
-    let mut endpoints = account.survey(rules, now);
-    if let Some(target) = target {
-        let wanted = rules.plans.get(rules.plan).and_then(|plan| plan.find(target)).map(|found| &found.name);
-        endpoints.retain(|(name, _)| Some(name) == wanted);
-    }
-    Survey { plan: rules.plan.to_owned(), endpoints }
-}
-
-fn live_usage(account: &Account, rules: &Rules<'_>) -> LiveUsage {
-    LiveUsage {
-        plan: rules.plan.to_owned(),
-        incarnation: account.incarnation().to_owned(),
-        lines: account.usage().lines().collect(),
-    }
 }
 
 fn flush_due(memory: &Memory, config: &Config, now: Millis) -> bool {
@@ -256,7 +159,7 @@ impl AccountObject {
         let Some(row) = rows.first() else { return Ok(None) };
         let StoredAccount::V1(account) = serde_json::from_str(&row.state)?;
         let stored = Some((account.clone(), clock::now()));
-        Ok(Some(Memory { account, stored, alarm_at: None, called_at: Millis::default() }))
+        Ok(Some(Memory { account, stored, unsaved: false, alarm_at: None, called_at: Millis::default() }))
     }
 
     fn store_if_needed(
@@ -266,6 +169,9 @@ impl AccountObject {
         rules: &Rules<'_>,
         now: Millis,
     ) -> Result<()> {
+        if !memory.unsaved {
+            return Ok(());
+        }
         let precious = must_store || memory.account.is_precious(rules);
         let stale = memory.stored.as_ref().is_none_or(|(_, at)| now.since(*at) >= WRITE_INTERVAL);
         if precious || (stale && memory.account.outlives_memory(rules, now)) {
@@ -276,6 +182,7 @@ impl AccountObject {
 
     fn store(&self, memory: &mut Memory, now: Millis) -> Result<()> {
         if memory.stored.as_ref().is_some_and(|(account, _)| *account == memory.account) {
+            memory.unsaved = false;
             return Ok(());
         }
         let sql = self.state.storage().sql();
@@ -287,6 +194,7 @@ impl AccountObject {
         let put = "INSERT INTO account (id, state) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET state = excluded.state";
         sql.exec(put, vec![state.into()])?;
         memory.stored = Some((memory.account.clone(), now));
+        memory.unsaved = false;
         Ok(())
     }
 
@@ -308,28 +216,39 @@ impl AccountObject {
     }
 
     /// Sends the ledger absolute totals, and notes that it has them.
-    async fn flush(&self) -> Result<()> {
+    async fn flush(&self, config: &Config) -> Result<()> {
         let taken = clock::now();
-        let (id, incarnation, lines, revision, uses) = {
-            let memory = self.memory.borrow();
-            let Some(Memory { account, .. }) = memory.as_ref() else { return Ok(()) };
-            let usage = account.usage();
-            let lines: Vec<_> = usage.lines().collect();
-            (
-                account.id().clone(),
-                account.incarnation().to_owned(),
-                lines,
-                usage.revision(),
-                account.keys().untold(),
-            )
-        };
-        ledger::put_usage(&self.env, &id, &incarnation, &lines).await?;
+        let Some((told, uses)) = self.to_tell(config, taken)? else { return Ok(()) };
+        usage_ledger::put(&self.env, &told).await?;
         owner_ledger::put_uses(&self.env, &uses).await?;
         // Requests may have come in meanwhile: the account is the one in memory now.
         if let Some(memory) = self.memory.borrow_mut().as_mut() {
-            memory.account = memory.account.clone().flushed(revision, taken, clock::now()).told_uses(&uses);
+            memory.account =
+                memory.account.clone().flushed(told.revision, taken, clock::now()).told_uses(&uses);
         }
         Ok(())
+    }
+
+    /// What the ledger is to know. A life of the account that storage knows of is stored first, so that the ledger is
+    /// never ahead of it: else what is counted after a crash would hide behind what was counted before.
+    fn to_tell(&self, config: &Config, now: Millis) -> Result<Option<(Told, Uses)>> {
+        let mut memory = self.memory.borrow_mut();
+        let Some(held) = memory.as_mut() else { return Ok(None) };
+        let plan = held.account.plan().map(str::to_owned);
+        // Queued requests whose turn has come are counted now: their hour may be over with this flush.
+        held.account =
+            held.account.clone().tidied(&config.rules(held.account.id().kind(), plan.as_deref()), now);
+        if held.stored.is_some() {
+            self.store(held, now)?;
+        }
+        let usage = held.account.usage();
+        let told = Told {
+            account: held.account.id().clone(),
+            incarnation: held.account.incarnation().to_owned(),
+            lines: usage.lines().collect(),
+            revision: usage.revision(),
+        };
+        Ok(Some((told, held.account.keys().untold())))
     }
 
     /// After an alarm: forgets an account that is whole again, or stores it and sets the next alarm. Of most visitors

@@ -6,7 +6,7 @@ use worker::{console_error, web_sys};
 
 use super::asked::parameter;
 use super::exchange::{Exchange, Outcome};
-use super::{answer, backend_endpoints, clock, identity, ledger, receipt_store};
+use super::{answer, backend_endpoints, clock, identity, ledger, receipt_store, usage_ledger};
 use crate::bill::summary::{Period, bill, total};
 use crate::client::AccountId;
 use crate::contract::{AccountCall, LiveUsage, Survey};
@@ -153,7 +153,7 @@ async fn usage(exchange: &Exchange, query: Option<&str>) -> Outcome<web_sys::Res
         period.to = ledger::hour_of(&to).ok_or_else(|| bad_time("to", &to))?;
     }
     let (account, live): (AccountId, LiveUsage) = identity::ask(exchange, AccountCall::Usage).await?;
-    let lines = exchange.ours(ledger::usage(&exchange.env, &account, period).await)?;
+    let lines = exchange.ours(usage_ledger::of_account(&exchange.env, &account, period).await)?;
     let tender = exchange.settings.config.payment.as_ref().and_then(|payment| payment.tenders.first());
     let asset = tender.map(|tender| (tender.asset.symbol.as_str(), tender.asset.decimals));
     let body = bill(account.as_str(), &live.plan, period, &total(&lines, &live, period), asset);

@@ -154,13 +154,26 @@ impl Account {
         let need = Need::of_request(policy, &attempt.units);
         let (allowance, verdict) = decide(allowance, policy, &need, &attempt.request, now);
         let verdict = self.with_terms(verdict, rules);
-        if matches!(&verdict, Verdict::Admitted(admitted) if admitted.wait == Span::ZERO) {
-            self.usage.count_call(&endpoint.name, now);
-            self.usage.count_units(&endpoint.name, &need.units, now);
+        match &verdict {
+            Verdict::Admitted(admitted) if admitted.wait == Span::ZERO => {
+                self.usage.count_call(&endpoint.name, now);
+                self.usage.count_units(&endpoint.name, &need.units, now);
+            }
+            Verdict::Denied(_) => self.usage.count_blocked(&endpoint.name, now),
+            Verdict::Admitted(_) | Verdict::NoAccess => {}
         }
         let standings = allowance.standings(policy, now);
         self.allowances.insert(endpoint.name.clone(), allowance);
         (self, Decision { plan, endpoint: endpoint.name.clone(), verdict, standings, at: now })
+    }
+
+    /// Decides anew about a request that was denied until its payment was credited: it is one request, admitted or denied.
+    #[must_use]
+    pub fn attempt_again(mut self, rules: &Rules<'_>, attempt: &Attempt, now: Millis) -> (Self, Decision) {
+        if let Some(endpoint) = rules.plan().and_then(|plan| plan.find(&attempt.target)) {
+            self.usage.uncount_blocked(&endpoint.name);
+        }
+        self.attempt(rules, attempt, now)
     }
 
     /// The allowance of an endpoint at `now`, taken out of the account. Queued requests whose turn has come are counted

@@ -62,6 +62,33 @@ test("the bill is right to the call before a flush, and does not count what was 
   assert.equal(bill["plan"], "free");
 });
 
+test("the bill has all that the contract names, and the ledger what was denied", async () => {
+  const ip = freshAddress();
+  const client = gate.client(ip);
+  await exactly(client, 4);
+  assert.equal((await client("/cpu")).status, 402);
+  const { period, ...bill } = await usage(client);
+  assert.match(`${period.from} ${period.to}`, /^\d{4}-\d\d-01T00:00:00Z \d{4}-\d\d-\d\dT\d\d:00:00Z$/);
+  assert.deepEqual(bill, {
+    account: `ip:${ip}`,
+    plan: "free",
+    calls: 4,
+    units: { request: 4 },
+    quotas: [],
+    overage: { calls: 0, units: {}, charge: "0" },
+    paid: { count: 0, amount: "0" },
+    credits: { balance: "0", spent: "0" },
+    owed: "0",
+    currency: "USDC",
+  });
+  const row = await eventually("the ledger has both", async () => {
+    const [found] = await gate.ledger("SELECT calls, blocked, last_request FROM usage WHERE account = ?", `ip:${ip}`);
+    return found?.["blocked"] === 2 ? found : undefined;
+  });
+  assert.equal(row["calls"], 4);
+  assert.ok(Math.abs(row["last_request"] - Date.now()) < 60_000);
+});
+
 test("payments are on the bill, as exact decimals", async () => {
   const { client } = await poor(gate);
   const fetch = payingV2(client, await world.chain.wallet());
