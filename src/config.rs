@@ -220,7 +220,7 @@ impl Config {
         {
             let OverLimit::Pay(sale) = &endpoint.policy.over_limit else { continue };
             for method in &payment.tenders {
-                if let Err(error) = sale.price.to_amount(method.asset.decimals) {
+                if let Err(error) = sale.price.to_amount(method.decimals()) {
                     faults.add(
                         format!("PLANS.{plan}.endpoints.\"{}\".price", endpoint.name),
                         error.to_string(),

@@ -307,7 +307,9 @@ pub fn key_object(key: &KeyHash) -> String {
 /// The name of the object in which one payment claims a transaction; `network` is CAIP-2.
 #[must_use]
 pub fn transaction_object(network: &str, transaction: &str) -> String {
-    format!("tx:{network}:{}", transaction.to_ascii_lowercase())
+    let hexadecimal = network.starts_with("eip155:");
+    let spelling = if hexadecimal { transaction.to_ascii_lowercase() } else { transaction.to_owned() };
+    format!("tx:{network}:{spelling}")
 }
 
 /// The id of a payment's receipt. `suffix` is random, so that who knows the payment from the chain cannot guess it.
@@ -335,6 +337,7 @@ mod tests {
         assert_eq!(account_object(&"ip:203.0.113.7".parse().unwrap()), "ip:203.0.113.7");
         assert_eq!(payment_object(&payment), "pay_abababababababababababababababab");
         assert_eq!(transaction_object("eip155:84532", "0xAB"), "tx:eip155:84532:0xab");
+        assert_eq!(transaction_object("solana:5eykt", "4AbC"), "tx:solana:5eykt:4AbC");
         assert_eq!(request_object("r-1"), "request:r-1");
         let key = ApiKey::new([0; 32]).hash();
         assert_eq!(key_object(&key), format!("key:{}", key.as_str()));

@@ -1,14 +1,14 @@
 //! The settings of payments: what is accepted, to whom it goes, and who settles it.
 
+mod tender;
+
 use serde_json::Value;
 use url::Url;
 
-use super::table::{Faults, Table, kind, number, parsed, text, texts};
+use super::table::{Faults, Table, parsed, text, texts};
 use super::{base_url, list, positive_span};
 use crate::pay::amount::{Amount, Price};
-use crate::pay::eip712::Address;
-use crate::pay::network::{Asset, Network, known_asset};
-use crate::pay::offer::Offer;
+use crate::pay::offer::{Offer, Tender};
 use crate::time::Span;
 
 /// How payments are taken.
@@ -29,17 +29,6 @@ pub struct PaymentConfig {
     pub(super) without_effect: Vec<String>,
 }
 
-/// What may be paid with, and to whom it goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tender {
-    /// The chain.
-    pub network: Network,
-    /// The token.
-    pub asset: Asset,
-    /// Who is paid.
-    pub pay_to: Address,
-}
-
 /// A facilitator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facilitator {
@@ -52,9 +41,7 @@ pub struct Facilitator {
 impl PaymentConfig {
     /// Reads `[vars.TOLLGATE.payment]`; `None` when something that payments cannot do without is wrong.
     pub(super) fn read(mut t: Table<'_>, faults: &mut Faults) -> Option<Self> {
-        let first = read_tender(&mut t, None, faults);
-        let mut tenders: Vec<Tender> = first.iter().cloned().collect();
-        tenders.extend(read_offers(&mut t, first.as_ref(), faults));
+        let tenders = tender::read(&mut t, faults);
         let facilitators = read_facilitators(&mut t, faults);
         check_methods(&mut t, faults);
         let unused = ["rpc", "session"].into_iter().filter(|name| t.value(name).is_some());
@@ -79,90 +66,14 @@ impl PaymentConfig {
     #[must_use]
     pub fn offers(&self, price: &Price) -> Vec<Offer> {
         let offer = |tender: &Tender, amount: Amount| Offer {
-            network: tender.network,
-            asset: tender.asset.clone(),
-            pay_to: tender.pay_to,
+            tender: tender.clone(),
             amount,
             max_timeout_seconds: self.max_timeout.seconds_up(),
         };
-        let priced = self
-            .tenders
-            .iter()
-            .filter_map(|tender| Some((tender, price.to_amount(tender.asset.decimals).ok()?)));
+        let priced =
+            self.tenders.iter().filter_map(|tender| Some((tender, price.to_amount(tender.decimals()).ok()?)));
         priced.map(|(tender, amount)| offer(tender, amount)).collect()
     }
-}
-
-/// Reads `network`, `asset` and `pay_to`; in a further offer the first one's stand in for what is left out.
-fn read_tender(t: &mut Table<'_>, first: Option<&Tender>, faults: &mut Faults) -> Option<Tender> {
-    let network =
-        |value| text(value).and_then(|name| Network::parse(name).map_err(|error| error.to_string()));
-    let network = match first {
-        Some(first) => t.optional("network", network, faults).or(Some(first.network)),
-        None => t.required("network", network, faults),
-    };
-    let pay_to = match first {
-        Some(first) => t.optional("pay_to", parsed::<Address>, faults).or(Some(first.pay_to)),
-        None => t.required("pay_to", parsed::<Address>, faults),
-    };
-    let asset = network.and_then(|network| read_asset(t, network, faults));
-    Some(Tender { network: network?, asset: asset?, pay_to: pay_to? })
-}
-
-fn read_asset(t: &mut Table<'_>, network: Network, faults: &mut Faults) -> Option<Asset> {
-    let symbol = match t.value("asset") {
-        Some(Value::Object(_)) => {
-            return t.table("asset", faults).and_then(|table| read_own_asset(table, faults));
-        }
-        Some(Value::String(symbol)) => symbol.as_str(),
-        None => "USDC",
-        Some(other) => {
-            faults.add(t.name_of("asset"), format!("must be a symbol or a table, not {}", kind(other)));
-            return None;
-        }
-    };
-    let known = known_asset(&network, symbol);
-    if known.is_none() {
-        let message = format!(
-            "`{symbol}` is not known on {}; write {{ address, name, version, decimals }} with the token's EIP-712 name and version",
-            network.caip2()
-        );
-        faults.add(t.name_of("asset"), message);
-    }
-    known
-}
-
-fn read_own_asset(mut t: Table<'_>, faults: &mut Faults) -> Option<Asset> {
-    let address = t.required("address", parsed::<Address>, faults);
-    let name = t.required("name", text, faults);
-    let version = t.required("version", text, faults);
-    let decimals = t.required("decimals", number::<u8>, faults);
-    let symbol = t.optional("symbol", text, faults).or(name);
-    t.finish(faults);
-    Some(Asset {
-        address: address?,
-        name: name?.to_owned(),
-        version: version?.to_owned(),
-        decimals: decimals?,
-        symbol: symbol?.to_owned(),
-    })
-}
-
-fn read_offers(t: &mut Table<'_>, first: Option<&Tender>, faults: &mut Faults) -> Vec<Tender> {
-    let name = t.name_of("offers");
-    let items = t.optional("offers", list, faults).unwrap_or_default();
-    let Some(first) = first else {
-        return Vec::new();
-    };
-    let tables = items.iter().enumerate().map(|(index, value)| (format!("{name}[{index}]"), value));
-    tables
-        .filter_map(|(name, value)| {
-            let mut table = Table::open(name, value, faults)?;
-            let tender = read_tender(&mut table, Some(first), faults);
-            table.finish(faults);
-            tender
-        })
-        .collect()
 }
 
 fn read_facilitators(t: &mut Table<'_>, faults: &mut Faults) -> Option<Vec<Facilitator>> {

@@ -13,10 +13,10 @@ use crate::client::key::{ApiKey, Scope};
 use crate::client::sign_in::{EXTENSION, RelyingParty, SignInError};
 use crate::client::{AccountId, SessionKey};
 use crate::config::UnknownKeys;
-use crate::config::payment::Tender;
 use crate::contract::AccountCall;
 use crate::fields::{SESSION, SIGN_IN_WITH_X, key_of, split_cookie};
 use crate::pay::network::Network;
+use crate::pay::offer::Tender;
 use crate::pay::x402::v2::Extensions;
 use crate::problem::ProblemKind;
 
@@ -143,9 +143,9 @@ pub(super) fn extensions(exchange: &Exchange) -> Result<Extensions> {
 fn relying_party(exchange: &Exchange) -> Option<RelyingParty> {
     let payment = exchange.settings.config.payment.as_ref()?;
     let mut chains: Vec<Network> = Vec::new();
-    for Tender { network, .. } in &payment.tenders {
-        if !chains.contains(network) {
-            chains.push(*network);
+    for network in payment.tenders.iter().filter_map(Tender::evm).map(|tender| tender.network) {
+        if !chains.contains(&network) {
+            chains.push(network);
         }
     }
     Some(RelyingParty {

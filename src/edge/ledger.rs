@@ -32,18 +32,22 @@ pub(super) async fn put_payment(env: &Env, purchase: &Purchase, now: Millis) -> 
     let offer = payment.offer();
     let settlement = purchase.settlement();
     let confirmed = settlement.is_some_and(|settlement| settlement.confirmed);
+    let evm = offer.tender.evm();
+    let recipient = evm.map_or_else(|| offer.tender.payee(), |tender| tender.pay_to.to_string());
+    let signed = || payment.payer().map(|payer| payer.to_string()).unwrap_or_default();
+    let payer = settlement.map_or_else(signed, |settlement| settlement.payer_of(payment));
     let statement = database(env)?.prepare(PUT_PAYMENT).bind(&[
         purchase.id().to_string().into(),
         purchase.owner().as_str().into(),
         purchase.goods().0.as_str().into(),
         purchase.state().name().into(),
         "x402".into(),
-        offer.network.caip2().into(),
-        offer.asset.address.to_string().into(),
-        payment.payer().to_string().into(),
-        offer.pay_to.to_string().into(),
+        offer.tender.caip2().into(),
+        offer.tender.asset().into(),
+        payer.into(),
+        recipient.into(),
         offer.amount.to_string().into(),
-        payment.authorization().nonce.to_string().into(),
+        payment.nonce().into(),
         settlement.map(|settlement| settlement.transaction.clone()).unwrap_or_default().into(),
         JsValue::from_f64(f64::from(u8::from(confirmed))),
         purchase.receipt_id().into(),

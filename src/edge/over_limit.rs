@@ -10,9 +10,7 @@ use crate::contract::{AccountCall, PaymentCall, Presentation, Presented, payment
 use crate::endpoint::Target;
 use crate::fields::{PAYMENT_SIGNATURE, X_PAYMENT};
 use crate::limit::decision::{Decision, Denied, DeniedBy, SaleTerms, Verdict};
-use crate::pay::eip712::Address;
-use crate::pay::network::Network;
-use crate::pay::offer::{Offer, Resource};
+use crate::pay::offer::{Offer, Resource, Tender};
 use crate::pay::purchase::{Service, Settlement};
 use crate::pay::receipt::sha256_label;
 use crate::pay::x402::{Payment, SettlementResponse, Version, v1, v2};
@@ -109,8 +107,8 @@ fn resource(exchange: &Exchange, target: &Target) -> Resource {
 struct Refusal {
     reason: String,
     detail: String,
-    payer: Option<Address>,
-    network: Option<Network>,
+    payer: Option<String>,
+    tender: Option<Tender>,
     version: Version,
 }
 
@@ -140,7 +138,7 @@ impl Counter<'_> {
             reason: refused.reason().to_owned(),
             detail: refused.to_string(),
             payer: None,
-            network: None,
+            tender: None,
             version,
         })))
     }
@@ -160,7 +158,7 @@ impl Counter<'_> {
     fn price(&self) -> String {
         self.offers
             .first()
-            .map(|offer| format!("{} {}", offer.price(), offer.asset.symbol))
+            .map(|offer| format!("{} {}", offer.price(), offer.tender.symbol()))
             .unwrap_or_default()
     }
 
@@ -170,11 +168,12 @@ impl Counter<'_> {
         let problem =
             Problem::new(ProblemKind::VerificationFailed, detail).with("reason", refusal.reason.clone());
         let answer = self.challenge(problem, Some(&refusal.reason))?;
-        let failed = SettlementResponse::Failed { reason: refusal.reason.clone(), payer: refusal.payer };
+        let failed =
+            SettlementResponse::Failed { reason: refusal.reason.clone(), payer: refusal.payer.clone() };
         // What matched no offer of ours is answered in the name of the first.
-        let network = refusal.network.or(self.offers.first().map(|offer| offer.network));
-        if let Some(network) = network {
-            self.exchange.ours(put_settlement(&answer, refusal.version, network, &failed))?;
+        let tender = refusal.tender.as_ref().or(self.offers.first().map(|offer| &offer.tender));
+        if let Some(tender) = tender {
+            self.exchange.ours(put_settlement(&answer, refusal.version, tender, &failed))?;
         }
         Ok(answer)
     }
@@ -235,8 +234,8 @@ impl Counter<'_> {
             Presented::Refused { reason } => self.refuse(&Refusal {
                 detail: format!("the facilitator says {reason}"),
                 reason,
-                payer: Some(payment.payer()),
-                network: Some(payment.offer().network),
+                payer: payment.payer().map(|payer| payer.checksummed()),
+                tender: Some(payment.offer().tender.clone()),
                 version: payment.version(),
             }),
             Presented::Unavailable { why } => {
@@ -263,7 +262,7 @@ impl Counter<'_> {
             sold.settlement.transaction
         );
         self.exchange.note(&decision.standings, decision.at);
-        let payer = Some(sold.payment.payer().to_string());
+        let payer = Some(sold.settlement.payer_of(&sold.payment)).filter(|payer| !payer.is_empty());
         let introduction = origin::Introduction::read(self.account, decision, payer, body);
         let forwarded = match &decision.verdict {
             Verdict::Admitted(_) => {
@@ -290,9 +289,12 @@ impl Counter<'_> {
     ) -> Outcome<()> {
         let settled = SettlementResponse::Settled {
             transaction: settlement.transaction.clone(),
-            payer: payment.payer(),
+            payer: match payment.payer() {
+                Some(payer) => payer.checksummed(),
+                None => settlement.payer_of(payment),
+            },
         };
-        self.exchange.ours(put_settlement(answer, payment.version(), payment.offer().network, &settled))
+        self.exchange.ours(put_settlement(answer, payment.version(), &payment.offer().tender, &settled))
     }
 
     /// The same payment again, credited before: an ordinary request by now, if there are tokens.
@@ -314,12 +316,14 @@ impl Counter<'_> {
 fn put_settlement(
     answer: &web_sys::Response,
     version: Version,
-    network: Network,
+    tender: &Tender,
     response: &SettlementResponse,
 ) -> Result<()> {
     let (field, value) = match version {
-        Version::V2 => ("PAYMENT-RESPONSE", v2::payment_response_header(response, &network)),
-        Version::V1 => ("X-PAYMENT-RESPONSE", v1::payment_response_header(response, &network)),
+        Version::V2 => {
+            ("PAYMENT-RESPONSE", v2::payment_response_header(response, tender, &v2::Extensions::new()))
+        }
+        Version::V1 => ("X-PAYMENT-RESPONSE", v1::payment_response_header(response, tender)),
     };
     Ok(answer.headers().set(field, &value)?)
 }

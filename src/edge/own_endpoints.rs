@@ -155,7 +155,7 @@ async fn usage(exchange: &Exchange, query: Option<&str>) -> Outcome<web_sys::Res
     let (account, live): (AccountId, LiveUsage) = identity::ask(exchange, AccountCall::Usage).await?;
     let lines = exchange.ours(usage_ledger::of_account(&exchange.env, &account, period).await)?;
     let tender = exchange.settings.config.payment.as_ref().and_then(|payment| payment.tenders.first());
-    let asset = tender.map(|tender| (tender.asset.symbol.as_str(), tender.asset.decimals));
+    let asset = tender.map(|tender| (tender.symbol(), tender.decimals()));
     let body = bill(account.as_str(), &live.plan, period, &total(&lines, &live, period), asset);
     exchange.ours(answer::json(200, &body))
 }

@@ -354,7 +354,7 @@ impl PaymentObject {
             Step::Announce => tell(AccountCall::Announce(id)).await.map(|_| Event::Announced)?,
             Step::Settle => Event::Settled(self.settle(purchase, settings, config).await),
             Step::ClaimTransaction(transaction) => {
-                let network = purchase.payment().offer().network.caip2();
+                let network = purchase.payment().offer().tender.caip2();
                 let name = transaction_object(&network, transaction);
                 let free = objects::payment(&self.env, &name, &PaymentCall::ClaimTransaction(id)).await?;
                 Event::TransactionClaimed(free)
@@ -430,7 +430,7 @@ fn presented(purchase: &Purchase, decision: Option<Decision>) -> Presented {
 }
 
 fn policy(purchase: &Purchase, config: &PaymentConfig) -> SettlementPolicy {
-    let decimals = purchase.payment().offer().asset.decimals;
+    let decimals = purchase.payment().offer().tender.decimals();
     SettlementPolicy {
         // A limit that this token cannot express is no leave to credit.
         unconfirmed_limit: config.unconfirmed_limit.to_amount(decimals).unwrap_or_default(),

@@ -1,18 +1,25 @@
-//! Typed data that wallets sign (EIP-712), and the two messages that pay us: EIP-3009 transfers and the older signed context.
+//! Typed data that wallets sign (EIP-712), and the messages that pay us: EIP-3009 transfers, Permit2 transfers and the older
+//! signed context; and what we sign ourselves, x402's offers and receipts.
 //!
 //! Digests only. What a digest means for a payment is decided in [`super::x402`].
 
 mod address;
+mod attestation;
 mod key;
+mod permit2;
+mod uint256;
 
 use serde::{Deserialize, Serialize};
 use sha3::{Digest, Keccak256};
 
 pub use address::{Address, Hash32, HexError};
+pub use attestation::{OfferStatement, ReceiptStatement};
 pub use key::{
     KeyError, PublicKey, Signature, SignatureError, SigningKey, recover, recover_public_key,
     verify_with_public_key,
 };
+pub use permit2::{EXACT_PROXY, PERMIT2, PermitWitnessTransfer};
+pub use uint256::{Uint256, Uint256Error};
 
 const DOMAIN_TYPE: &[u8] =
     b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)";
@@ -53,10 +60,14 @@ impl Domain {
         )
     }
 
-    /// What is signed: `keccak256(0x1901 ‖ domainSeparator ‖ hashStruct(message))`.
     fn digest(&self, message: [u8; 32]) -> [u8; 32] {
-        keccak256(&[b"\x19\x01".as_slice(), &self.separator(), &message].concat())
+        typed_digest(self.separator(), message)
     }
+}
+
+/// What is signed: `keccak256(0x1901 ‖ domainSeparator ‖ hashStruct(message))`.
+fn typed_digest(separator: [u8; 32], message: [u8; 32]) -> [u8; 32] {
+    keccak256(&[b"\x19\x01".as_slice(), &separator, &message].concat())
 }
 
 /// A transfer that whoever holds it may carry out once (EIP-3009, `transferWithAuthorization`).

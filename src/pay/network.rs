@@ -51,6 +51,44 @@ const LATER_NAMES: [(&str, u64); 8] = [
     ("stable-testnet", 2201),
 ];
 
+/// The networks beside EVM chains that every x402 v1 client has a name for (npm x402 1.2.0, `types`), by their CAIP-2 ids.
+const OTHER_V1_NAMES: [(&str, &str); 2] = [
+    ("solana", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"),
+    ("solana-devnet", "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1"),
+];
+
+/// The v1 name of a network that is no EVM chain, by its CAIP-2 id.
+#[must_use]
+pub fn other_v1_name(caip2: &str) -> Option<&'static str> {
+    OTHER_V1_NAMES.iter().find(|(_, id)| *id == caip2).map(|(name, _)| *name)
+}
+
+/// The CAIP-2 id of any network: of a name we know, or as it is written (CAIP-2, `namespace:reference`).
+///
+/// # Errors
+/// The text is neither.
+pub fn any_caip2(text: &str) -> Result<String, NetworkError> {
+    if let Some((_, id)) = OTHER_V1_NAMES.iter().find(|(name, _)| *name == text) {
+        return Ok((*id).to_owned());
+    }
+    if is_caip2(text) && !text.starts_with("eip155:") {
+        return Ok(text.to_owned());
+    }
+    Network::parse(text).map(|network| network.caip2())
+}
+
+/// CAIP-2: `[-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32}`.
+fn is_caip2(text: &str) -> bool {
+    let namespace = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let reference = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    text.split_once(':').is_some_and(|(space, rest)| {
+        matches!(space.len(), 3..=8)
+            && space.chars().all(namespace)
+            && matches!(rest.len(), 1..=32)
+            && rest.chars().all(reference)
+    })
+}
+
 impl Network {
     /// The network of a name (`base-sepolia`) or a CAIP-2 id (`eip155:84532`).
     ///
@@ -203,6 +241,19 @@ mod tests {
         assert_eq!(Network::parse("ethereum").unwrap().chain_id(), 1);
         assert_eq!(Network::parse("ethereum").unwrap().v1_name(), None);
         assert_eq!(Network::parse("eip155:31337").unwrap().v1_name(), None);
+    }
+
+    #[test]
+    fn networks_beside_evm_chains_have_their_caip_2_id() {
+        let solana = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp";
+        assert_eq!(any_caip2("solana").as_deref(), Ok(solana));
+        assert_eq!(any_caip2(solana).as_deref(), Ok(solana));
+        assert_eq!(any_caip2("base").as_deref(), Ok("eip155:8453"));
+        assert_eq!((other_v1_name(solana), other_v1_name("stellar:pubnet")), (Some("solana"), None));
+        assert_eq!(any_caip2("stellar:pubnet").as_deref(), Ok("stellar:pubnet"));
+        for text in ["", "solana:", "so:x", "Solana:x", "eip155:01", &format!("solana:{}", "x".repeat(33))] {
+            assert!(any_caip2(text).is_err(), "{text}");
+        }
     }
 
     #[test]

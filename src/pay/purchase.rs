@@ -125,6 +125,18 @@ pub struct Settlement {
     pub confirmed: bool,
     /// When we learned of it.
     pub at: Millis,
+    /// Who paid, as the facilitator says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payer: Option<String>,
+}
+
+impl Settlement {
+    /// Who paid; empty where nobody said.
+    #[must_use]
+    pub fn payer_of(&self, payment: &Payment) -> String {
+        let signed = payment.payer().map(|payer| payer.to_string());
+        signed.or_else(|| self.payer.clone()).unwrap_or_default()
+    }
 }
 
 /// What is left to do once it is credited.
@@ -457,7 +469,8 @@ impl Purchase {
             _ => {}
         }
         let amount = self.payment.offer().amount;
-        let expired = now.seconds() > self.payment.authorization().valid_before;
+        // Of a payment that is not understood nobody knows; its refusals are then as doubtful as an expired one's.
+        let expired = self.payment.valid_before().is_none_or(|end| now.seconds() > end);
         self.stage = match self.stage {
             Stage::Received => received(event),
             Stage::Unverified { .. } if event == Event::Resumed => Stage::Received,
@@ -517,8 +530,8 @@ struct Doubt<'a> {
 fn settling(event: Event, retries: u32, since: Millis, doubt: &Doubt<'_>, now: Millis) -> Stage {
     let begun_before = retries > 0;
     match event {
-        Event::Settled(SettleAnswer::Settled { transaction, .. }) => {
-            let settlement = Settlement { transaction: transaction.to_string(), confirmed: true, at: now };
+        Event::Settled(SettleAnswer::Settled { transaction, payer }) => {
+            let settlement = Settlement { transaction, confirmed: true, at: now, payer };
             Stage::Claiming { settlement, retries, since }
         }
         // An answer to our first try is certain: had it gone through, it would have said so.
@@ -550,7 +563,7 @@ fn settling(event: Event, retries: u32, since: Millis, doubt: &Doubt<'_>, now: M
 /// same nonce on something else. Without a chain to ask, the owner's limit decides (HTTP.md, "Doubt").
 fn in_doubt(reason: String, since: Millis, doubt: &Doubt<'_>, now: Millis) -> Stage {
     if doubt.amount <= doubt.policy.unconfirmed_limit {
-        let settlement = Settlement { transaction: String::new(), confirmed: false, at: now };
+        let settlement = Settlement { transaction: String::new(), confirmed: false, at: now, payer: None };
         return Stage::Crediting { settlement };
     }
     Stage::Held { why: reason, since }
@@ -618,15 +631,15 @@ impl Receipt {
             id: id.to_owned(),
             timestamp: settlement.at.rfc3339(),
             payment: PaymentRecord {
-                payer: payment.payer().to_string(),
-                recipient: offer.pay_to.checksummed(),
+                payer: settlement.payer_of(payment),
+                recipient: offer.tender.payee(),
                 amount: offer.price(),
-                token: offer.asset.symbol.clone(),
-                chain_id: offer.network.chain_id(),
-                nonce: payment.authorization().nonce.to_string(),
+                token: offer.tender.symbol().to_owned(),
+                chain_id: offer.tender.chain_id(),
+                nonce: payment.nonce(),
                 settlement: Some(SettlementRecord {
                     method: "x402".to_owned(),
-                    network: offer.network.caip2(),
+                    network: offer.tender.caip2(),
                     transaction: settlement.transaction.clone(),
                 }),
             },

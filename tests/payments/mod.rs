@@ -13,7 +13,7 @@ use tollgate::limit::tokens::Tokens;
 use tollgate::pay::amount::Amount;
 use tollgate::pay::eip712::SigningKey;
 use tollgate::pay::network::{Network, known_asset};
-use tollgate::pay::offer::Offer;
+use tollgate::pay::offer::{EvmTender, Offer, Tender, TransferMethod};
 use tollgate::pay::purchase::{Purchase, Service, Settlement};
 use tollgate::pay::receipt::{Receipt, SignedReceipt, sha256_label};
 use tollgate::pay::x402::{Payment, v2};
@@ -25,9 +25,12 @@ const NOW_SECONDS: u64 = 1_740_672_100;
 fn offer() -> Offer {
     let network = Network::parse("base-sepolia").unwrap();
     Offer {
-        network,
-        asset: known_asset(&network, "USDC").unwrap(),
-        pay_to: "0x209693Bc6afc0C5328bA36FaF03C514EF312287C".parse().unwrap(),
+        tender: Tender::Evm(EvmTender {
+            network,
+            asset: known_asset(&network, "USDC").unwrap(),
+            pay_to: "0x209693Bc6afc0C5328bA36FaF03C514EF312287C".parse().unwrap(),
+            transfer_method: TransferMethod::Eip3009,
+        }),
         amount: Amount::new(10_000),
         max_timeout_seconds: 60,
     }
@@ -79,7 +82,8 @@ pub(crate) fn receipt() -> SignedReceipt {
 
 fn signed() -> SignedReceipt {
     let key = SigningKey::from_hex(&"01".repeat(32)).unwrap();
-    let settlement = Settlement { transaction: "0x07".to_owned(), confirmed: true, at: Millis::new(0) };
+    let settlement =
+        Settlement { transaction: "0x07".to_owned(), confirmed: true, at: Millis::new(0), payer: None };
     let id = receipt_id(&payment().id(), "0123456789abcdef");
     Receipt::of_payment(&payment(), &settlement, &id, &service(), sha256_label(b"")).sign(&key)
 }

@@ -11,6 +11,7 @@ use crate::edge::ledger::{self, PaymentRow};
 use crate::edge::objects;
 use crate::edge::owner_ledger::{self, Deed};
 use crate::pay::amount::Amount;
+use crate::pay::offer::Tender;
 use crate::pay::x402::PaymentId;
 use crate::problem::{Problem, ProblemKind};
 
@@ -59,9 +60,8 @@ fn none(id: &str) -> Problem {
 }
 
 fn item(order: &Order<'_>, row: &PaymentRow) -> Value {
-    let tenders = order.exchange.settings.config.payment.iter().flat_map(|payment| &payment.tenders);
-    let mut assets = tenders.map(|tender| &tender.asset);
-    let asset = assets.find(|asset| asset.address.to_string().eq_ignore_ascii_case(&row.asset));
+    let mut tenders = order.exchange.settings.config.payment.iter().flat_map(|payment| &payment.tenders);
+    let tender = tenders.find(|tender| tender.caip2() == row.network && tender.asset() == row.asset);
     let amount: Option<Amount> = row.amount.parse().ok();
     json!({
         "id": row.id,
@@ -71,8 +71,8 @@ fn item(order: &Order<'_>, row: &PaymentRow) -> Value {
         "method": row.method,
         "network": row.network,
         "asset": row.asset,
-        "currency": asset.map(|asset| asset.symbol.clone()),
-        "amount": amount.zip(asset).map(|(amount, asset)| amount.to_decimal(asset.decimals)),
+        "currency": tender.map(Tender::symbol),
+        "amount": amount.zip(tender).map(|(amount, tender)| amount.to_decimal(tender.decimals())),
         "amount_atomic": row.amount,
         "payer": row.payer,
         "recipient": row.recipient,

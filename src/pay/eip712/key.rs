@@ -43,6 +43,15 @@ impl Signature {
     pub const fn v(&self) -> u8 {
         self.v
     }
+
+    /// The same signature with `v` 27 or 28, as wallets and Solidity have it.
+    #[must_use]
+    pub const fn in_wallet_style(mut self) -> Self {
+        if self.v < 27 {
+            self.v = self.v.saturating_add(27);
+        }
+        self
+    }
 }
 
 impl FromStr for Signature {

@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 use super::Signer;
 use crate::pay::{
     amount::Amount,
-    eip712::{Signature, TransferWithAuthorization, recover},
-    offer::Offer,
+    eip712::{Address, Signature, TransferWithAuthorization, recover},
+    offer::EvmTender,
 };
 
 /// A payment must still be valid for this long; facilitators refuse less (`validBefore >= now + 6`).
@@ -29,10 +29,14 @@ pub enum PaymentRefused {
     UnsupportedScheme,
     /// v1: no offer is on that network.
     WrongNetwork,
-    /// Not an EIP-3009 payload, or one of several kinds at once.
+    /// Not a payload of the kind that the offer asks for, or one of several kinds at once.
     UnsupportedPayloadType,
     /// This member of the payload is absent, unknown, or not in its one canonical form.
     InvalidPayload(String),
+    /// Permit2: it is of another token.
+    WrongToken,
+    /// Permit2: it lets another contract than x402's proxy move the money.
+    WrongSpender,
     /// It pays somebody else.
     WrongRecipient,
     /// It pays less or more than the price. More is refused too: nobody gives change.
@@ -53,6 +57,8 @@ impl PaymentRefused {
             Self::WrongNetwork => "invalid_network",
             Self::UnsupportedPayloadType => "unsupported_payload_type",
             Self::InvalidPayload(_) => "invalid_payload",
+            Self::WrongToken => "permit2_token_mismatch",
+            Self::WrongSpender => "invalid_permit2_spender",
             Self::WrongRecipient => "invalid_exact_evm_payload_recipient_mismatch",
             Self::WrongValue => "invalid_exact_evm_payload_authorization_value",
             Self::NotYetValid => "invalid_exact_evm_payload_authorization_valid_after",
@@ -70,7 +76,7 @@ impl fmt::Display for PaymentRefused {
             Self::UnsupportedScheme => f.write_str("only the scheme \"exact\" is sold here"),
             Self::WrongNetwork => f.write_str("nothing is sold on that network here"),
             Self::UnsupportedPayloadType => f.write_str(
-                "only EIP-3009 payloads are taken here: members \"signature\" and \"authorization\"",
+                "the payload must hold \"signature\" and \"authorization\" (EIP-3009), or \"permit2Authorization\" instead where the offer asks for Permit2",
             ),
             Self::InvalidPayload(member) => {
                 write!(
@@ -78,6 +84,8 @@ impl fmt::Display for PaymentRefused {
                     "{member:?} is missing from the payload, unknown in it, or not in its canonical form"
                 )
             }
+            Self::WrongToken => f.write_str("the payment is of another token"),
+            Self::WrongSpender => f.write_str("the payment may be collected by another contract than x402's"),
             Self::WrongRecipient => f.write_str("the payment is made out to somebody else"),
             Self::WrongValue => f.write_str("the payment is not of exactly the price"),
             Self::NotYetValid => f.write_str("the payment is not valid yet"),
@@ -102,15 +110,9 @@ impl SignedTransfer {
     /// Reads the member `payload` of a payment.
     pub(super) fn read(payload: &Map<String, Value>) -> Result<Self, PaymentRefused> {
         // A facilitator that finds "permit2Authorization" settles that, whatever stands beside it.
-        if payload.keys().any(|member| member != "signature" && member != "authorization") {
-            return Err(PaymentRefused::UnsupportedPayloadType);
-        }
-        let members = payload.get("authorization").and_then(Value::as_object);
-        let members = members.ok_or_else(|| invalid("authorization"))?;
-        if let Some(unknown) = members.keys().find(|member| !AUTHORIZATION_MEMBERS.contains(&member.as_str()))
-        {
-            return Err(invalid(unknown));
-        }
+        only(payload, &["signature", "authorization"]).map_err(|_| PaymentRefused::UnsupportedPayloadType)?;
+        let members = members(payload, "authorization")?;
+        only(members, &AUTHORIZATION_MEMBERS)?;
         let authorization = TransferWithAuthorization {
             from: read(members, "from")?,
             to: read(members, "to")?,
@@ -122,13 +124,17 @@ impl SignedTransfer {
         Ok(Self { authorization, signature: text(payload, "signature")?.to_owned() })
     }
 
-    /// Whether it pays this offer at `now_seconds` (unix), and what the signature shows.
-    pub(super) fn check(&self, offer: &Offer, now_seconds: u64) -> Result<Signer, PaymentRefused> {
+    /// Whether it pays that amount of this token at `now_seconds` (unix), and what the signature shows.
+    pub(super) fn check(
+        &self,
+        (tender, amount): (&EvmTender, Amount),
+        now_seconds: u64,
+    ) -> Result<Signer, PaymentRefused> {
         let authorization = &self.authorization;
-        if authorization.to != offer.pay_to {
+        if authorization.to != tender.pay_to {
             return Err(PaymentRefused::WrongRecipient);
         }
-        if authorization.value != offer.amount.atomic() {
+        if authorization.value != amount.atomic() {
             return Err(PaymentRefused::WrongValue);
         }
         if authorization.valid_after > now_seconds {
@@ -137,31 +143,46 @@ impl SignedTransfer {
         if authorization.valid_before < now_seconds.saturating_add(MIN_REMAINING_SECONDS) {
             return Err(PaymentRefused::Expired);
         }
-        Ok(if self.is_signed_by_payer(offer) { Signer::Proven } else { Signer::Unproven })
+        let digest = authorization.digest(&tender.domain());
+        let proven = is_plain_signature(&self.signature, digest, authorization.from);
+        Ok(if proven { Signer::Proven } else { Signer::Unproven })
     }
+}
 
-    fn is_signed_by_payer(&self, offer: &Offer) -> bool {
-        self.signature.parse().is_ok_and(|signature: Signature| {
-            signature.is_low_s()
-                && matches!(signature.v(), 27 | 28)
-                && recover(self.authorization.digest(&offer.domain()), &signature)
-                    == Some(self.authorization.from)
-        })
-    }
+/// Whether a plain wallet of that address signed this: 65 bytes with low `s` and `v` 27 or 28.
+pub(super) fn is_plain_signature(signature: &str, digest: [u8; 32], by: Address) -> bool {
+    signature.parse().is_ok_and(|signature: Signature| {
+        signature.is_low_s() && matches!(signature.v(), 27 | 28) && recover(digest, &signature) == Some(by)
+    })
 }
 
 fn invalid(member: &str) -> PaymentRefused {
     PaymentRefused::InvalidPayload(member.to_owned())
 }
 
-fn text<'a>(members: &'a Map<String, Value>, member: &str) -> Result<&'a str, PaymentRefused> {
+/// Refuses members that are not among these: a facilitator might understand them.
+pub(super) fn only(of: &Map<String, Value>, known: &[&str]) -> Result<(), PaymentRefused> {
+    match of.keys().find(|member| !known.contains(&member.as_str())) {
+        Some(unknown) => Err(invalid(unknown)),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn members<'a>(
+    of: &'a Map<String, Value>,
+    member: &str,
+) -> Result<&'a Map<String, Value>, PaymentRefused> {
+    of.get(member).and_then(Value::as_object).ok_or_else(|| invalid(member))
+}
+
+pub(super) fn text<'a>(members: &'a Map<String, Value>, member: &str) -> Result<&'a str, PaymentRefused> {
     members.get(member).and_then(Value::as_str).ok_or_else(|| invalid(member))
 }
 
-fn read<T: FromStr>(members: &Map<String, Value>, member: &str) -> Result<T, PaymentRefused> {
+pub(super) fn read<T: FromStr>(members: &Map<String, Value>, member: &str) -> Result<T, PaymentRefused> {
     text(members, member)?.parse().map_err(|_| invalid(member))
 }
 
-fn read_seconds(members: &Map<String, Value>, member: &str) -> Result<u64, PaymentRefused> {
+pub(super) fn read_seconds(members: &Map<String, Value>, member: &str) -> Result<u64, PaymentRefused> {
     u64::try_from(read::<Amount>(members, member)?.atomic()).map_err(|_| invalid(member))
 }

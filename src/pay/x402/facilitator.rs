@@ -7,10 +7,10 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Payment;
-use crate::pay::{
-    eip712::{Address, Hash32},
-    network::Network,
-};
+use crate::pay::{eip712::Hash32, network::any_caip2};
+
+/// The longest transaction or payer that is believed on a network that is not understood here.
+const MAX_OPAQUE_CHARS: usize = 128;
 
 /// What a facilitator says of a payment before it moves money.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,10 +37,10 @@ pub enum VerifyAnswer {
 pub enum SettleAnswer {
     /// The money moved.
     Settled {
-        /// The hash of the transaction.
-        transaction: Hash32,
-        /// Who paid.
-        payer: Address,
+        /// The transaction: on an EVM chain its hash, in lower case.
+        transaction: String,
+        /// Who paid, where the payment or the facilitator says so; an EVM address carries its checksum.
+        payer: Option<String>,
     },
     /// It did not, and will not by this call.
     Refused {
@@ -119,19 +119,38 @@ pub fn read_settle(status: u16, body: &[u8], payment: &Payment) -> SettleAnswer 
 
 fn read_success(status: u16, response: SettleResponse, payment: &Payment) -> SettleAnswer {
     let written = present(response.transaction);
-    let transaction = written.as_deref().and_then(|text| text.to_ascii_lowercase().parse::<Hash32>().ok());
-    let expected = payment.offer().network;
+    let is_evm = payment.offer().tender.evm().is_some();
+    let transaction = written.as_deref().and_then(|text| transaction(text, is_evm));
+    let expected = payment.offer().tender.caip2();
     let is_other_network =
-        present(response.network).is_some_and(|network| Network::parse(&network) != Ok(expected));
-    let is_other_payer = present(response.payer).is_some_and(|payer| payer.parse() != Ok(payment.payer()));
+        present(response.network).is_some_and(|network| any_caip2(&network).as_ref() != Ok(&expected));
+    let payer = present(response.payer);
+    let is_other_payer =
+        payment.payer().is_some_and(|ours| payer.as_ref().is_some_and(|theirs| theirs.parse() != Ok(ours)));
     let why = match transaction {
         _ if !is_success(status) => format!("says success under status {status}"),
         _ if is_other_network => "says success on another network".to_owned(),
         _ if is_other_payer => "says success of another payer".to_owned(),
         None => "says success without the hash of a transaction".to_owned(),
-        Some(transaction) => return SettleAnswer::Settled { transaction, payer: payment.payer() },
+        Some(transaction) => {
+            let told = payer.filter(|payer| is_plain_text(payer));
+            let payer = payment.payer().map(|payer| payer.checksummed()).or(told);
+            return SettleAnswer::Settled { transaction, payer };
+        }
     };
     SettleAnswer::Unknown { why, transaction: written }
+}
+
+/// The one spelling of a transaction; `None` where it is none.
+fn transaction(text: &str, is_evm: bool) -> Option<String> {
+    if is_evm {
+        return text.to_ascii_lowercase().parse().ok().map(|hash: Hash32| hash.to_string());
+    }
+    is_plain_text(text).then(|| text.to_owned())
+}
+
+fn is_plain_text(text: &str) -> bool {
+    text.len() <= MAX_OPAQUE_CHARS && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
 fn read_failure(response: SettleResponse) -> SettleAnswer {
@@ -144,7 +163,9 @@ fn read_failure(response: SettleResponse) -> SettleAnswer {
             transaction,
         };
     }
-    if lower_case.contains("nonce") && lower_case.contains("used") {
+    // Permit2 says of a used nonce that it is invalid (`permit2_invalid_nonce` in the official packages).
+    let is_used = lower_case.contains("used") || lower_case.contains("permit2");
+    if lower_case.contains("nonce") && is_used {
         SettleAnswer::NonceUsed { reason }
     } else {
         SettleAnswer::Refused { reason }

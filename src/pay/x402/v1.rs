@@ -3,14 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    BadPayment, Payment, PaymentRefused, SettlementResponse, Signer, Version,
-    exact::{SCHEME, SignedTransfer},
-    header,
+    BadPayment, Payment, PaymentRefused, SettlementResponse, Signer, Version, exact::SCHEME, header,
 };
-use crate::pay::{
-    network::Network,
-    offer::{Offer, Resource},
-};
+use crate::pay::offer::{EvmTender, Offer, OpaqueTender, Resource, Tender, TransferMethod};
 
 /// A payment header that was read and not yet checked: nothing in it is to be believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,21 +24,38 @@ pub fn accepts(offers: &[Offer], resource: &Resource) -> Value {
     offers.iter().filter_map(|offer| requirements(offer, resource)).collect()
 }
 
-/// `PaymentRequirements` of an offer, if v1 has a name for its network. Addresses carry their checksum.
+/// `PaymentRequirements` of an offer, if every v1 client can read it. Addresses carry their checksum.
 fn requirements(offer: &Offer, resource: &Resource) -> Option<Value> {
-    let network = offer.network.v1_name()?;
+    let (asset, extra) = match &offer.tender {
+        Tender::Evm(EvmTender { transfer_method: TransferMethod::Permit2, .. }) => return None,
+        Tender::Evm(EvmTender { asset, .. }) => {
+            (asset.address.checksummed(), json!({"name": asset.name, "version": asset.version}))
+        }
+        Tender::Opaque(tender) => (tender.asset.clone(), readable_extra(tender)?),
+    };
     Some(json!({
         "scheme": SCHEME,
-        "network": network,
+        "network": offer.tender.v1_name()?,
         "maxAmountRequired": offer.amount.to_string(),
         "resource": resource.url,
         "description": resource.description,
         "mimeType": resource.mime_type,
-        "payTo": offer.pay_to.checksummed(),
+        "payTo": offer.tender.payee(),
         "maxTimeoutSeconds": offer.max_timeout_seconds,
-        "asset": offer.asset.address.checksummed(),
-        "extra": {"name": offer.asset.name, "version": offer.asset.version},
+        "asset": asset,
+        "extra": extra,
     }))
+}
+
+/// What v1 clients are told beside of an offer that is not understood here, if they can read all of it: the scheme `exact`
+/// and addresses of Solana (npm x402 1.2.0, `SvmAddressRegex`).
+fn readable_extra(tender: &OpaqueTender) -> Option<Value> {
+    let is_address = |text: &str| {
+        matches!(text.len(), 32..=44)
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() && !b"0OIl".contains(&b))
+    };
+    let readable = tender.scheme == SCHEME && is_address(&tender.asset) && is_address(&tender.pay_to);
+    readable.then(|| Value::Object(tender.extra.clone()))
 }
 
 /// Reads the header `X-PAYMENT`.
@@ -75,33 +87,28 @@ pub fn check(
     if presented.scheme != SCHEME {
         return Err(PaymentRefused::UnsupportedScheme);
     }
-    let transfer = SignedTransfer::read(&presented.payload)?;
-    let answers: Vec<_> = offers
+    let on_network = offers
         .iter()
-        .filter(|offer| offer.network.v1_name() == Some(presented.network.as_str()))
-        .filter_map(|offer| Some((offer, requirements(offer, resource)?, transfer.check(offer, now_seconds))))
+        .filter(|offer| offer.tender.v1_name() == Some(presented.network.as_str()))
+        .filter_map(|offer| Some((offer, requirements(offer, resource)?)));
+    let answers: Vec<_> = on_network
+        .map(|offer| Payment::read(Version::V1, offer, &presented.payload, &presented.raw, now_seconds))
         .collect();
-    let (offer, requirements, signer) = answers
+    let proven = |answer: &&Result<Payment, _>| {
+        answer.as_ref().is_ok_and(|payment| payment.signer() == Signer::Proven)
+    };
+    answers
         .iter()
-        .find(|(_, _, answer)| *answer == Ok(Signer::Proven))
-        .or_else(|| answers.iter().find(|(_, _, answer)| answer.is_ok()))
+        .find(proven)
+        .or_else(|| answers.iter().find(|answer| answer.is_ok()))
         .or_else(|| answers.first())
-        .ok_or(PaymentRefused::WrongNetwork)?;
-    let signer = signer.clone()?;
-    Ok(Payment {
-        version: Version::V1,
-        offer: (*offer).clone(),
-        authorization: transfer.authorization,
-        signature: transfer.signature,
-        signer,
-        payload: presented.raw.clone(),
-        requirements: requirements.clone(),
-    })
+        .cloned()
+        .unwrap_or(Err(PaymentRefused::WrongNetwork))
 }
 
-/// The value of the header `X-PAYMENT-RESPONSE`.
+/// The value of the header `X-PAYMENT-RESPONSE`, of a payment on the network of that tender.
 #[must_use]
-pub fn payment_response_header(response: &SettlementResponse, network: &Network) -> String {
-    let caip2 = network.caip2();
-    header::encode(&response.to_json(network.v1_name().unwrap_or(&caip2)))
+pub fn payment_response_header(response: &SettlementResponse, tender: &Tender) -> String {
+    let caip2 = tender.caip2();
+    header::encode(&response.to_json(tender.v1_name().unwrap_or(&caip2)))
 }

@@ -2,15 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{
-    BadPayment, Payment, PaymentRefused, SettlementResponse, Version,
-    exact::{SCHEME, SignedTransfer},
-    header,
-};
-use crate::pay::{
-    network::Network,
-    offer::{Offer, Resource},
-};
+use super::{BadPayment, Payment, PaymentRefused, SettlementResponse, Version, exact::SCHEME, header};
+use crate::pay::offer::{EvmTender, Offer, Resource, Tender, TransferMethod};
 
 /// A payment header that was read and not yet checked: nothing in it is to be believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,21 +53,35 @@ fn challenge(offers: &[Offer], resource: &Resource, error: &str, extensions: &Ex
 }
 
 /// `PaymentRequirements` of an offer (x402 v2 §5.1.2). Addresses carry their checksum.
-fn requirements(offer: &Offer) -> Map<String, Value> {
+pub(super) fn requirements(offer: &Offer) -> Map<String, Value> {
+    let (scheme, asset, extra) = match &offer.tender {
+        Tender::Evm(tender) => (SCHEME, tender.asset.address.checksummed(), evm_extra(tender)),
+        Tender::Opaque(tender) => {
+            (tender.scheme.as_str(), tender.asset.clone(), Value::Object(tender.extra.clone()))
+        }
+    };
     let members = [
-        ("scheme", json!(SCHEME)),
-        ("network", json!(offer.network.caip2())),
+        ("scheme", json!(scheme)),
+        ("network", json!(offer.tender.caip2())),
         ("amount", json!(offer.amount.to_string())),
-        ("asset", json!(offer.asset.address.checksummed())),
-        ("payTo", json!(offer.pay_to.checksummed())),
+        ("asset", json!(asset)),
+        ("payTo", json!(offer.tender.payee())),
         ("maxTimeoutSeconds", json!(offer.max_timeout_seconds)),
-        // We settle before the origin is called, so the flow is not the default one.
-        (
-            "extra",
-            json!({"name": offer.asset.name, "version": offer.asset.version, "paymentFlow": "upfront"}),
-        ),
+        ("extra", extra),
     ];
     members.into_iter().map(|(member, value)| (member.to_owned(), value)).collect()
+}
+
+fn evm_extra(tender: &EvmTender) -> Value {
+    // We settle before the origin is called, so the flow is not the default one.
+    let mut extra =
+        json!({"name": tender.asset.name, "version": tender.asset.version, "paymentFlow": "upfront"});
+    if tender.transfer_method == TransferMethod::Permit2
+        && let Value::Object(members) = &mut extra
+    {
+        members.insert("assetTransferMethod".to_owned(), json!("permit2"));
+    }
+    extra
 }
 
 /// Reads the header `PAYMENT-SIGNATURE`.
@@ -98,32 +105,26 @@ pub fn check(presented: &Presented, offers: &[Offer], now_seconds: u64) -> Resul
     let (offer, requirements) = offers
         .iter()
         .map(|offer| (offer, requirements(offer)))
-        .find(|(_, ours)| is_unchanged(&presented.accepted, ours))
+        .find(|(offer, ours)| is_unchanged(&presented.accepted, ours, offer.tender.evm().is_some()))
         .ok_or(PaymentRefused::NoMatchingRequirements)?;
-    let transfer = SignedTransfer::read(&presented.payload)?;
-    let signer = transfer.check(offer, now_seconds)?;
-    Ok(Payment {
-        version: Version::V2,
-        offer: offer.clone(),
-        authorization: transfer.authorization,
-        signature: transfer.signature,
-        signer,
-        payload: presented.raw.clone(),
-        requirements: Value::Object(requirements),
-    })
+    let sold = (offer, Value::Object(requirements));
+    Payment::read(Version::V2, sold, &presented.payload, &presented.raw, now_seconds)
 }
 
-/// Whether the client accepted our requirements to the last field. It may add members to `extra` and spell addresses in any case.
-fn is_unchanged(theirs: &Map<String, Value>, ours: &Map<String, Value>) -> bool {
+/// Whether the client accepted our requirements to the last field. It may add members to `extra` and, where addresses are
+/// hexadecimal, spell them in any case.
+fn is_unchanged(theirs: &Map<String, Value>, ours: &Map<String, Value>, any_case: bool) -> bool {
     theirs.len() == ours.len()
-        && ours
-            .iter()
-            .all(|(member, our)| theirs.get(member).is_some_and(|their| is_same(member, their, our)))
+        && ours.iter().all(|(member, our)| {
+            theirs.get(member).is_some_and(|their| is_same(member, their, our, any_case))
+        })
 }
 
-fn is_same(member: &str, theirs: &Value, ours: &Value) -> bool {
+fn is_same(member: &str, theirs: &Value, ours: &Value, any_case: bool) -> bool {
     match (member, theirs, ours) {
-        ("asset" | "payTo", Value::String(theirs), Value::String(ours)) => theirs.eq_ignore_ascii_case(ours),
+        ("asset" | "payTo", Value::String(theirs), Value::String(ours)) if any_case => {
+            theirs.eq_ignore_ascii_case(ours)
+        }
         ("extra", Value::Object(theirs), Value::Object(ours)) => {
             ours.iter().all(|(member, our)| theirs.get(member) == Some(our))
         }
@@ -131,8 +132,16 @@ fn is_same(member: &str, theirs: &Value, ours: &Value) -> bool {
     }
 }
 
-/// The value of the header `PAYMENT-RESPONSE`.
+/// The value of the header `PAYMENT-RESPONSE`, of a payment on the network of that tender, with what we say beside.
 #[must_use]
-pub fn payment_response_header(response: &SettlementResponse, network: &Network) -> String {
-    header::encode(&response.to_json(&network.caip2()))
+pub fn payment_response_header(
+    response: &SettlementResponse,
+    tender: &Tender,
+    extensions: &Extensions,
+) -> String {
+    let mut json = response.to_json(&tender.caip2());
+    if let (Value::Object(members), false) = (&mut json, extensions.is_empty()) {
+        members.insert("extensions".to_owned(), Value::Object(extensions.clone()));
+    }
+    header::encode(&json)
 }
