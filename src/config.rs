@@ -51,6 +51,8 @@ pub struct Config {
     pub refund_on_error: bool,
     /// Whose pages may read the answers; `None` for no CORS fields of ours.
     pub cors: Option<Vec<String>>,
+    /// Where the gate describes itself.
+    pub discovery: Discovery,
     /// How long receipts are kept.
     pub receipt_ttl: Span,
     /// How often usage goes to the ledger.
@@ -68,6 +70,15 @@ pub enum UnknownKeys {
     Reject,
     /// The caller is treated as anonymous.
     Ip,
+}
+
+/// Where the gate describes itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Discovery {
+    /// Under the prefix alone: the rest is the origin's.
+    Prefix,
+    /// At the root of the host, too.
+    Root,
 }
 
 /// A size in bytes: `10MiB`, `64kB`, `1024`.
@@ -182,6 +193,7 @@ impl Config {
             max_body: t.optional("max_body", number::<Bytes>, faults).map_or(10 << 20, |bytes| bytes.0),
             refund_on_error: t.optional("refund_on_error", boolean, faults).unwrap_or(true),
             cors: t.table("cors", faults).and_then(|table| read_cors(table, faults)),
+            discovery: t.optional("discovery", discovery, faults).unwrap_or(Discovery::Prefix),
             receipt_ttl: t.optional("receipt_ttl", receipt_ttl, faults).unwrap_or(Span::seconds(86_400)),
             flush_interval: t.optional("flush_interval", positive_span, faults).unwrap_or(Span::seconds(60)),
             payment: payment.flatten(),
@@ -245,7 +257,7 @@ impl Config {
 
 /// Settings of HTTP.md that this version reads and does not act on.
 fn read_without_effect(t: &mut Table<'_>, payment: Option<&Option<PaymentConfig>>) -> Vec<String> {
-    let here = ["webhook", "discovery"].into_iter().filter(|name| t.value(name).is_some());
+    let here = ["webhook"].into_iter().filter(|name| t.value(name).is_some());
     let mut names: Vec<String> = here.map(|name| format!("TOLLGATE.{name}")).collect();
     names.extend(payment.into_iter().flatten().flat_map(|payment| payment.without_effect.iter().cloned()));
     names
@@ -277,6 +289,14 @@ fn unknown_keys(value: &Value) -> Result<UnknownKeys, String> {
         "reject" => Ok(UnknownKeys::Reject),
         "ip" => Ok(UnknownKeys::Ip),
         other => Err(format!("`{other}` is neither reject nor ip")),
+    }
+}
+
+fn discovery(value: &Value) -> Result<Discovery, String> {
+    match text(value)? {
+        "prefix" => Ok(Discovery::Prefix),
+        "root" => Ok(Discovery::Root),
+        other => Err(format!("`{other}` is neither prefix nor root")),
     }
 }
 

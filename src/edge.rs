@@ -16,6 +16,7 @@ mod clock;
 mod content;
 mod deadline;
 mod departure;
+mod discovery;
 mod ending;
 mod exchange;
 mod facilitator_client;

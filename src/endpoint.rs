@@ -174,6 +174,17 @@ enum Shape {
     Any,
 }
 
+/// Which requests a pattern stands for, by method and path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// The method; `None` for all of them.
+    pub method: Option<&'a str>,
+    /// The path.
+    pub path: &'a str,
+    /// Whether everything below the path is meant, too.
+    pub below: bool,
+}
+
 /// How well a pattern matches: the greater, the more specific. Logical, then exact path with method, exact path,
 /// longest prefix, `*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -195,6 +206,20 @@ impl Pattern {
             return Some(Specificity(4, 0, true));
         }
         self.shape.specificity(target)
+    }
+
+    /// Which requests it stands for, as far as method and path say so.
+    #[must_use]
+    pub fn place(&self) -> Place<'_> {
+        match &self.shape {
+            Shape::Exact(method, path) => {
+                Place { method: method.as_deref(), path: path.as_str(), below: false }
+            }
+            Shape::Prefix(method, path) => {
+                Place { method: method.as_deref(), path: path.as_str(), below: true }
+            }
+            Shape::Any => Place { method: None, path: "/", below: true },
+        }
     }
 
     /// Whether both say the same of method and path.

@@ -9,6 +9,8 @@
 //! 5. [`owner`]: what is changed while the gate runs.
 //! 6. [`surface`]: every operation of the gate's own. [`problem`]: every error there is. [`config`]: every setting there is.
 //!
+//! 7. [`discovery`]: what the gate says of itself and of what is for sale, before anybody asks for it.
+//!
 //! All of that is the domain: pure, without a clock, randomness or a platform, and tested natively. [`contract`] is
 //! what the worker and its Durable Objects say to each other, and `edge` (feature `edge`) runs it all on Cloudflare.
 
@@ -16,6 +18,7 @@ pub mod bill;
 pub mod client;
 pub mod config;
 pub mod contract;
+pub mod discovery;
 #[cfg(feature = "edge")]
 pub mod edge;
 pub mod endpoint;

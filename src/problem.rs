@@ -1,5 +1,7 @@
 //! Every error that the gate answers with: one table of status, type and title (RFC 9457).
 
+mod meaning;
+
 use serde_json::{Map, Value, json};
 
 use crate::time::Span;

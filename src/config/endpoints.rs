@@ -64,6 +64,12 @@ impl Endpoints {
         matches.rev().max_by_key(|(rank, _)| *rank).map(|(_, name)| name)
     }
 
+    /// The method and path of the requests that fall under a logical endpoint of that name.
+    #[must_use]
+    pub fn pattern(&self, name: &EndpointName) -> Option<&Pattern> {
+        self.logical().find(|(logical, _)| *logical == name).map(|(_, logical)| logical.pattern())
+    }
+
     fn logical(&self) -> impl DoubleEndedIterator<Item = (&EndpointName, &Logical)> {
         self.0.iter().filter_map(|endpoint| Some((&endpoint.name, endpoint.logical.as_ref()?)))
     }

@@ -7,6 +7,7 @@ use super::exchange::{Exchange, Outcome};
 use super::outgoing::Outgoing;
 use super::{admin, answer, clock, content, identity, origin, over_limit, own_endpoints, queue, settings};
 use crate::client::AccountId;
+use crate::config::Discovery;
 use crate::contract::AccountCall;
 use crate::endpoint::{CanonicalPath, Target};
 use crate::fields;
@@ -14,6 +15,7 @@ use crate::limit::decision::{Decision, Verdict};
 use crate::limit::standing::Standing;
 use crate::limit::tokens::Tokens;
 use crate::problem::{Problem, ProblemKind};
+use crate::surface::OwnOperation;
 
 /// Answers a request.
 pub(super) async fn answer(
@@ -87,8 +89,19 @@ async fn route(exchange: &Exchange) -> Outcome<web_sys::Response> {
         Some(own) if own.is_empty() || own.starts_with('/') => {
             own_endpoints::answer(exchange, own, query).await
         }
-        _ => guarded(exchange, Target { method: exchange.request.method(), path, logical: None }).await,
+        _ => match discovery_at_root(exchange, &path) {
+            Some(operation) => own_endpoints::perform(exchange, operation, "", query).await,
+            None => {
+                guarded(exchange, Target { method: exchange.request.method(), path, logical: None }).await
+            }
+        },
     }
+}
+
+/// What the gate answers at the root of the host, where the owner wants that; else all of it is the origin's.
+fn discovery_at_root(exchange: &Exchange, path: &CanonicalPath) -> Option<OwnOperation> {
+    let is_wanted = exchange.settings.config.discovery == Discovery::Root;
+    OwnOperation::at_root(&exchange.request.method(), path.as_str()).filter(|_| is_wanted)
 }
 
 /// The raw path and query of an absolute URL.

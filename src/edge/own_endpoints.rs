@@ -6,7 +6,7 @@ use worker::{console_error, web_sys};
 
 use super::asked::parameter;
 use super::exchange::{Exchange, Outcome};
-use super::{answer, backend_endpoints, clock, identity, ledger, receipt_store, usage_ledger};
+use super::{answer, backend_endpoints, clock, discovery, identity, ledger, receipt_store, usage_ledger};
 use crate::bill::summary::{Period, bill, total};
 use crate::client::AccountId;
 use crate::contract::{AccountCall, LiveUsage, Survey};
@@ -31,7 +31,8 @@ pub(super) async fn answer(
     }
 }
 
-async fn perform(
+/// Performs an operation; `parameter` is the one in its path.
+pub(super) async fn perform(
     exchange: &Exchange,
     operation: OwnOperation,
     parameter: &str,
@@ -43,7 +44,11 @@ async fn perform(
         OwnOperation::Usage => usage(exchange, query).await,
         OwnOperation::Receipt => receipt(exchange, parameter).await,
         OwnOperation::ReceiptKey => receipt_key(exchange),
-        OwnOperation::Problem => explain(exchange, parameter),
+        OwnOperation::Offers => discovery::offers(exchange).await,
+        OwnOperation::OpenApi => discovery::openapi(exchange).await,
+        OwnOperation::LlmsText => discovery::llms(exchange).await,
+        OwnOperation::WellKnown => discovery::well_known(exchange).await,
+        OwnOperation::Problem => discovery::problem(exchange, parameter),
         OwnOperation::Attempt => backend_endpoints::attempt(exchange).await,
         OwnOperation::End => backend_endpoints::end(exchange).await,
     }
@@ -206,14 +211,4 @@ struct FoundReceipt<'a> {
     #[serde(flatten)]
     signed: &'a SignedReceipt,
     status: &'static str,
-}
-
-/// The page that explains a problem type.
-fn explain(exchange: &Exchange, name: &str) -> Outcome<web_sys::Response> {
-    let Some(kind) = ProblemKind::named(name) else {
-        return Err(Problem::new(ProblemKind::NotFound, format!("there is no problem type `{name}`")));
-    };
-    let body =
-        json!({ "type": name, "title": kind.title(), "status": kind.status(), "what_to_do": kind.advice() });
-    exchange.ours(answer::json(200, &body))
 }

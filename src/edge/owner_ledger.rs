@@ -32,6 +32,8 @@ const GET_USERS: &str =
 const PUT_ACCOUNT_PLAN: &str = "INSERT INTO accounts (id, plan, created_at) SELECT ?1, ?2, ?3 \
 WHERE (SELECT COALESCE(MAX(version), 0) FROM plan_versions) = ?4 \
 ON CONFLICT (id) DO UPDATE SET plan = excluded.plan RETURNING id";
+const PUT_AUDIT_AT_VERSION: &str = "INSERT INTO audit (at, who, what, subject, detail) SELECT ?1, ?2, ?3, ?4, ?5 \
+WHERE (SELECT COALESCE(MAX(version), 0) FROM plan_versions) = ?6";
 const PUT_ACCOUNT: &str = "INSERT INTO accounts (id, created_at) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING";
 const GET_ACCOUNT: &str = "SELECT id, plan, created_at FROM accounts WHERE id = ?1";
 const LIST_ACCOUNTS: &str = "SELECT id, plan, created_at FROM accounts WHERE id > ?1 ORDER BY id LIMIT ?2";
@@ -200,12 +202,14 @@ pub(super) async fn put_account_plan(
 ) -> Result<bool> {
     let database = database(env)?;
     let values = [account.as_str().into(), optional(plan), clock::now().rfc3339().into(), number(version)];
-    let given = database.prepare(PUT_ACCOUNT_PLAN).bind(&values)?.all().await?;
-    let given = !given.results::<AccountName>()?.is_empty();
-    if given {
-        deed.statement(&database)?.run().await?;
-    }
-    Ok(given)
+    let audit = [&deed.values()[..], &[number(version)]].concat();
+    let statements = vec![
+        database.prepare(PUT_ACCOUNT_PLAN).bind(&values)?,
+        database.prepare(PUT_AUDIT_AT_VERSION).bind(&audit)?,
+    ];
+    let answers = database.batch(statements).await?;
+    let given = answers.first().map(worker::D1Result::results::<AccountName>).transpose()?;
+    Ok(given.is_some_and(|given| !given.is_empty()))
 }
 
 /// An account, if the owner gave it something.

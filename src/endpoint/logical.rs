@@ -141,6 +141,12 @@ impl Logical {
         Self { pattern, fields }
     }
 
+    /// The method and path of its requests.
+    #[must_use]
+    pub const fn pattern(&self) -> &Pattern {
+        &self.pattern
+    }
+
     /// Whether the body must be read to tell if a request falls under this endpoint.
     #[must_use]
     pub fn needs_body(&self, target: &Target) -> bool {

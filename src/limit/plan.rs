@@ -160,6 +160,12 @@ impl Plan {
 }
 
 impl Endpoint {
+    /// What its name says of method and path.
+    #[must_use]
+    pub const fn pattern(&self) -> &Pattern {
+        &self.pattern
+    }
+
     fn read(name: &str, full: &str, value: &Value, faults: &mut Faults) -> Option<Self> {
         let pattern = Pattern::parse(name).map_err(|message| faults.add(full, message)).ok();
         let policy = Policy::read(full, value, faults);

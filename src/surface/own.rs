@@ -15,6 +15,14 @@ pub enum OwnOperation {
     Receipt,
     /// The key that receipts are signed with.
     ReceiptKey,
+    /// What is for sale.
+    Offers,
+    /// The description of all this (OpenAPI 3.1).
+    OpenApi,
+    /// The same for language models (llmstxt.org).
+    LlmsText,
+    /// The resources that are sold, for x402 directories.
+    WellKnown,
     /// What a problem means.
     Problem,
     /// A backend asks whether a request may pass.
@@ -30,6 +38,10 @@ impl Operation for OwnOperation {
         Self::Usage,
         Self::Receipt,
         Self::ReceiptKey,
+        Self::Offers,
+        Self::OpenApi,
+        Self::LlmsText,
+        Self::WellKnown,
         Self::Problem,
         Self::Attempt,
         Self::End,
@@ -42,9 +54,23 @@ impl Operation for OwnOperation {
             Self::Usage => ("GET", "/usage"),
             Self::Receipt => ("GET", "/receipts/{id}"),
             Self::ReceiptKey => ("GET", "/receipt-key"),
+            Self::Offers => ("GET", "/offers"),
+            Self::OpenApi => ("GET", "/openapi.json"),
+            Self::LlmsText => ("GET", "/llms.txt"),
+            Self::WellKnown => ("GET", "/.well-known/x402"),
             Self::Problem => ("GET", "/problems/{type}"),
             Self::Attempt => ("POST", "/attempt"),
             Self::End => ("POST", "/end"),
         }
+    }
+}
+
+impl OwnOperation {
+    /// Those that are also at the root of the host where the owner wants that (`discovery = "root"`).
+    #[must_use]
+    pub fn at_root(method: &str, path: &str) -> Option<Self> {
+        let is_read = matches!(method, "GET" | "HEAD");
+        let mut discovery = [Self::OpenApi, Self::LlmsText, Self::WellKnown].into_iter();
+        discovery.find(|operation| is_read && operation.route().1 == path)
     }
 }

@@ -53,7 +53,8 @@ fn challenge(offers: &[Offer], resource: &Resource, error: &str, extensions: &Ex
 }
 
 /// `PaymentRequirements` of an offer (x402 v2 §5.1.2). Addresses carry their checksum.
-pub(super) fn requirements(offer: &Offer) -> Map<String, Value> {
+#[must_use]
+pub fn requirements(offer: &Offer) -> Map<String, Value> {
     let (scheme, asset, extra) = match &offer.tender {
         Tender::Evm(tender) => (SCHEME, tender.asset.address.checksummed(), evm_extra(tender)),
         Tender::Opaque(tender) => {

@@ -1,0 +1,270 @@
+//! What is for sale to a caller without an account of its own: the endpoints of the plan that holds for addresses, what
+//! a payment adds there, and how it can be paid.
+
+use serde_json::{Map, Value, json};
+
+use crate::client::Kind;
+use crate::config::Config;
+use crate::config::payment::PaymentConfig;
+use crate::endpoint::{EndpointName, Place};
+use crate::limit::allowance::BUCKET;
+use crate::limit::plan::{Endpoint, OverLimit, Policy, Sale};
+use crate::limit::tokens::Tokens;
+use crate::limit::units::REQUEST;
+use crate::pay::offer::Offer;
+use crate::pay::x402::v2;
+
+/// How long what is said here may be kept by whoever reads it, in seconds.
+pub const MAX_AGE: u32 = 300;
+
+/// What is for sale.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Catalogue {
+    /// The plan.
+    pub plan: String,
+    /// What it sells, in the order of the endpoints' names.
+    pub wares: Vec<Ware>,
+}
+
+/// What is for sale at an endpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ware {
+    /// The endpoint.
+    pub endpoint: EndpointName,
+    /// The requests that fall under it.
+    pub place: OwnedPlace,
+    /// What a payment adds.
+    pub gains: Vec<Gain>,
+    /// The ways to pay, never empty.
+    pub offers: Vec<Offer>,
+}
+
+/// A [`Place`] that outlives the settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnedPlace {
+    /// The method; `None` for all of them.
+    pub method: Option<String>,
+    /// The path.
+    pub path: String,
+    /// Whether everything below the path is meant, too.
+    pub below: bool,
+}
+
+/// What a payment adds to a limit that is used up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gain {
+    /// The limit's name.
+    pub limit: String,
+    /// What it counts.
+    pub unit: String,
+    /// How many more.
+    pub adds: Tokens,
+}
+
+impl Catalogue {
+    /// What the plans in force sell.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        let rules = config.rules(Kind::Ip, None);
+        let sold = config.payment.as_ref().zip(rules.plans.get(rules.plan));
+        let wares = sold.into_iter().flat_map(|(payment, plan)| {
+            plan.endpoints().filter_map(|endpoint| Ware::of(endpoint, config, payment))
+        });
+        Self { plan: rules.plan.to_owned(), wares: wares.collect() }
+    }
+
+    /// The answer to `GET /offers`.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let items: Vec<Value> = self.wares.iter().map(Ware::to_json).collect();
+        json!({ "plan": self.plan, "items": items, "next_cursor": null })
+    }
+}
+
+impl Ware {
+    fn of(endpoint: &Endpoint, config: &Config, payment: &PaymentConfig) -> Option<Self> {
+        let OverLimit::Pay(sale) = &endpoint.policy.over_limit else { return None };
+        let offers = payment.offers(&sale.price);
+        let place = config.endpoints.pattern(&endpoint.name).unwrap_or(endpoint.pattern()).place();
+        (!offers.is_empty()).then(|| Self {
+            endpoint: endpoint.name.clone(),
+            place: OwnedPlace::of(place),
+            gains: gains(&endpoint.policy, sale),
+            offers,
+        })
+    }
+
+    /// What it costs, for people: `0.001 USDC`.
+    #[must_use]
+    pub fn price(&self) -> String {
+        let Some(offer) = self.offers.first() else { return String::new() };
+        format!("{} {}", offer.price(), offer.tender.symbol())
+    }
+
+    /// What it buys, for people: `4 more requests, or 40000 more units of token`.
+    #[must_use]
+    pub fn goods(&self) -> String {
+        let of_unit = |(unit, adds): (String, Tokens)| match (unit.as_str(), adds) {
+            (REQUEST, Tokens::ONE) => "1 more request".to_owned(),
+            (REQUEST, _) => format!("{adds} more requests"),
+            _ => format!("{adds} more units of {unit}"),
+        };
+        let units: Vec<String> = self.units().into_iter().map(of_unit).collect();
+        units.join(", or ")
+    }
+
+    /// What it buys of each unit: where several limits count it, the least that a payment adds to one of them.
+    fn units(&self) -> Vec<(String, Tokens)> {
+        let mut units: Vec<(String, Tokens)> = Vec::new();
+        for gain in &self.gains {
+            match units.iter_mut().find(|(unit, _)| *unit == gain.unit) {
+                Some((_, adds)) => *adds = gain.adds.min(*adds),
+                None => units.push((gain.unit.clone(), gain.adds)),
+            }
+        }
+        units
+    }
+
+    /// The requirements of x402 version 2, for each offer.
+    #[must_use]
+    pub fn accepts(&self) -> Vec<Value> {
+        self.offers.iter().map(|offer| Value::Object(v2::requirements(offer))).collect()
+    }
+
+    fn to_json(&self) -> Value {
+        let first = self.offers.first();
+        let units: Map<String, Value> =
+            self.units().into_iter().map(|(unit, adds)| (unit, number(adds))).collect();
+        let limits: Vec<Value> = self.gains.iter().map(Gain::to_json).collect();
+        json!({
+            "endpoint": self.endpoint.as_str(),
+            "price": first.map(Offer::price),
+            "currency": first.map(|offer| offer.tender.symbol().to_owned()),
+            "units": units,
+            "limits": limits,
+            "methods": ["x402"],
+            "accepts": self.accepts(),
+        })
+    }
+}
+
+impl Gain {
+    fn to_json(&self) -> Value {
+        json!({ "name": self.limit, "unit": self.unit, "adds": number(self.adds) })
+    }
+}
+
+impl OwnedPlace {
+    fn of(place: Place<'_>) -> Self {
+        let method = place.method.map(str::to_owned);
+        Self { method, path: place.path.to_owned(), below: place.below }
+    }
+}
+
+/// What a payment adds to each limit that it may be asked for.
+fn gains(policy: &Policy, sale: &Sale) -> Vec<Gain> {
+    let bucket = policy.bucket.iter().map(|_| (BUCKET, REQUEST));
+    let windows = policy.windows.iter().map(|window| (window.name.as_str(), window.unit.as_str()));
+    let gain = |(limit, unit): (&str, &str)| {
+        let adds = policy.refill_of(sale, limit)?;
+        Some(Gain { limit: limit.to_owned(), unit: unit.to_owned(), adds })
+    };
+    bucket.chain(windows).filter_map(gain).collect()
+}
+
+/// A JSON number, exact.
+fn number(tokens: Tokens) -> Value {
+    serde_json::from_str(&tokens.to_string()).unwrap_or(Value::Null)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A gate that sells in every way there is.
+    pub(in crate::discovery) fn shop() -> Catalogue {
+        let settings = json!({
+            "origin": "https://api.example.com",
+            "default_plan": "pro",
+            "default_plans": { "ip": "free" },
+            "payment": {
+                "pay_to": "0x209693Bc6afc0C5328bA36FaF03C514EF312287C",
+                "network": "base-sepolia",
+                "facilitators": ["https://x402.org/facilitator"],
+                "offers": [{ "network": "base" }],
+            },
+            "endpoints": {
+                "gpt-4o": { "match": "POST /v1/chat", "json": { "model": "gpt-4o" } },
+                "gpt-mini": { "match": "POST /v1/chat", "json": { "model": "gpt-mini" } },
+            },
+        });
+        let bucket = |price: &str| json!({ "bucket": { "capacity": 4, "refill_rate": 1 }, "over_limit": "pay", "price": price });
+        let plans = json!({
+            "free": { "endpoints": {
+                "GET /cpu": bucket("0.001"),
+                "gpt-4o": {
+                    "fixed_windows": [{ "window": "60s", "limit": 3 }, { "window": "1h", "limit": "40_000", "unit_type": "token" }],
+                    "sliding_windows": [{ "window": "60s", "limit": 2 }],
+                    "over_limit": "pay", "price": "0.05",
+                },
+                "gpt-mini": bucket("0.002"),
+                "/files/*": { "bucket": { "rpm": 60, "burst": 10 }, "over_limit": "pay", "price": "0.01", "refill": 2.5 },
+                "/free": { "bucket": { "capacity": 4, "refill_rate": 1 } },
+            } },
+            "pro": { "endpoints": { "*": bucket("0.9") } },
+        });
+        Catalogue::of(&Config::read(&settings, &plans, false).unwrap())
+    }
+
+    #[test]
+    fn what_the_plan_of_an_address_sells_is_listed_and_nothing_else() {
+        let shop = shop();
+        let endpoints: Vec<&str> = shop.wares.iter().map(|ware| ware.endpoint.as_str()).collect();
+        assert_eq!(
+            (shop.plan.as_str(), endpoints),
+            ("free", vec!["/files/*", "GET /cpu", "gpt-4o", "gpt-mini"])
+        );
+        let json = shop.to_json();
+        let cpu = &json["items"][1];
+        assert_eq!(
+            (&cpu["price"], &cpu["currency"], &cpu["units"], &cpu["methods"]),
+            (&json!("0.001"), &json!("USDC"), &json!({ "request": 4 }), &json!(["x402"]))
+        );
+        assert_eq!(json["items"][0]["units"], json!({ "request": 2.5 }));
+        let networks: Vec<&Value> =
+            cpu["accepts"].as_array().unwrap().iter().map(|offer| &offer["network"]).collect();
+        assert_eq!(networks, ["eip155:84532", "eip155:8453"]);
+    }
+
+    #[test]
+    fn of_a_unit_that_several_limits_count_the_least_is_promised() {
+        let gpt = &shop().to_json()["items"][2];
+        assert_eq!(gpt["units"], json!({ "request": 2, "token": 40000 }));
+        assert_eq!(gpt["limits"][0], json!({ "name": "request-60s", "unit": "request", "adds": 3 }));
+    }
+
+    #[test]
+    fn a_logical_endpoint_stands_where_the_settings_say() {
+        let place = |index: usize| shop().wares[index].place.clone();
+        let at = |method: Option<&str>, path: &str, below| OwnedPlace {
+            method: method.map(str::to_owned),
+            path: path.to_owned(),
+            below,
+        };
+        assert_eq!(place(2), at(Some("POST"), "/v1/chat", false));
+        assert_eq!(place(0), at(None, "/files", true));
+    }
+
+    #[test]
+    fn without_payment_nothing_is_for_sale() {
+        let plans = json!({ "free": { "endpoints": {
+            "/x": { "bucket": { "capacity": 1, "refill_rate": 1 }, "over_limit": "pay", "price": "1" },
+        } } });
+        let config =
+            Config::read(&json!({ "origin": "https://a.example", "default_plan": "free" }), &plans, false);
+        assert_eq!(
+            Catalogue::of(&config.unwrap()).to_json(),
+            json!({ "plan": "free", "items": [], "next_cursor": null })
+        );
+    }
+}

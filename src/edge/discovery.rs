@@ -1,0 +1,76 @@
+//! What the gate says of itself: the documents of `crate::discovery`, made from the plans in force.
+
+use worker::web_sys;
+
+use super::exchange::{Exchange, Outcome};
+use super::{answer, origin, plans_in_force};
+use crate::discovery::catalogue::{Catalogue, MAX_AGE};
+use crate::discovery::{Site, llms, openapi, problem_page, well_known};
+use crate::problem::{Problem, ProblemKind};
+
+/// `GET /offers`.
+pub(super) async fn offers(exchange: &Exchange) -> Outcome<web_sys::Response> {
+    let body = catalogue(exchange).await?.to_json().to_string();
+    public(exchange, "application/json", &body)
+}
+
+/// `GET /openapi.json`.
+pub(super) async fn openapi(exchange: &Exchange) -> Outcome<web_sys::Response> {
+    let url = exchange.request.url();
+    let body = openapi::document(site(exchange, &url), &catalogue(exchange).await?).to_string();
+    public(exchange, "application/json", &body)
+}
+
+/// `GET /llms.txt`.
+pub(super) async fn llms(exchange: &Exchange) -> Outcome<web_sys::Response> {
+    let url = exchange.request.url();
+    let body = llms::text(site(exchange, &url), &catalogue(exchange).await?);
+    public(exchange, "text/plain; charset=utf-8", &body)
+}
+
+/// `GET /.well-known/x402`.
+pub(super) async fn well_known(exchange: &Exchange) -> Outcome<web_sys::Response> {
+    let url = exchange.request.url();
+    let body = well_known::document(site(exchange, &url), &catalogue(exchange).await?).to_string();
+    public(exchange, "application/json", &body)
+}
+
+/// `GET /problems/{type}`: a page for browsers, JSON for programs.
+pub(super) fn problem(exchange: &Exchange, name: &str) -> Outcome<web_sys::Response> {
+    let Some(kind) = ProblemKind::named(name) else {
+        return Err(Problem::new(ProblemKind::NotFound, format!("there is no problem type `{name}`")));
+    };
+    let answer = if problem_page::wants_html(exchange.header("Accept").as_deref()) {
+        let page = problem_page::html(kind, &exchange.settings.config.prefix);
+        public(exchange, "text/html; charset=utf-8", &page)?
+    } else {
+        public(exchange, "application/json", &problem_page::json(kind).to_string())?
+    };
+    exchange.ours((|| {
+        answer.headers().set("Vary", "Accept")?;
+        answer.headers().set("Content-Security-Policy", &problem_page::policy())?;
+        answer.headers().set("X-Content-Type-Options", "nosniff")?;
+        Ok(answer)
+    })())
+}
+
+/// What is for sale by the plans in force.
+async fn catalogue(exchange: &Exchange) -> Outcome<Catalogue> {
+    let behind = |task| exchange.context.wait_until(task);
+    let in_force = exchange.ours(plans_in_force::config(&exchange.env, behind).await)?;
+    let config = in_force.map_err(|faults| Problem::new(ProblemKind::Misconfigured, faults.to_string()))?;
+    Ok(Catalogue::of(&config))
+}
+
+fn site<'a>(exchange: &'a Exchange, url: &'a str) -> Site<'a> {
+    Site { origin: origin::scheme_and_host(url), prefix: &exchange.settings.config.prefix }
+}
+
+/// An answer that is the same for everybody, and may be kept for some minutes.
+fn public(exchange: &Exchange, media_type: &str, body: &str) -> Outcome<web_sys::Response> {
+    exchange.ours((|| {
+        let answer = answer::text(200, media_type, body)?;
+        answer.headers().set("Cache-Control", &format!("public, max-age={MAX_AGE}"))?;
+        Ok(answer)
+    })())
+}
