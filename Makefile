@@ -47,6 +47,7 @@ test-native: ## Run the tests in Rust
 
 .PHONY: test-e2e
 test-e2e: build ## Run the tests against the worker in workerd, with a local chain
+	@$(SETUP) python
 	@npm run --silent test:e2e
 
 .PHONY: check

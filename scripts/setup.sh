@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Brings what the other targets need and is not there yet; says nothing where nothing is missing.
 #
-#   scripts/setup.sh [rust] [wasm] [worker] [deny] [npm]     no argument: all of them
+#   scripts/setup.sh [rust] [wasm] [worker] [deny] [npm] [python]     no argument: all of them
 #
-# Tools go to the cache folder, packages to node_modules. Only the Rust that builds WASM may have to be installed on
-# the machine: by rustup, or, where rustup cannot download, from Debian's packages.
+# Tools go to the cache folder, packages to node_modules. Only two things may have to be installed on the machine: the Rust
+# that builds WASM, by rustup or, where rustup cannot download, from Debian's packages; and Python with its venv, from those.
 . "$(dirname "$0")/env.sh"
 
 # Its presence says that rustup was tried on this machine and could not download.
@@ -99,8 +99,31 @@ setup_npm() {
   cp package-lock.json node_modules/.installed-lock.json
 }
 
+# schemathesis, which tests what the worker answers against its own description.
+setup_python() {
+  local wanted=tests/e2e/conformance/requirements.txt venv=$cache/python
+  if cmp -s "$wanted" "$venv/.installed.txt"; then return; fi
+  if ! python_makes_venv; then
+    command -v apt-get >/dev/null || die "Python 3.10 or newer with its module venv not found; install it"
+    say "installing Debian's python3-venv"
+    as_root apt-get update -q
+    install_packages python3 python3-venv
+    python_makes_venv || die "$(python3 --version) makes no virtual environment, or is older than 3.10"
+  fi
+  say "installing schemathesis (some seconds)"
+  rm -rf "$venv"
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$wanted"
+  # Last, so that an installation that was cut off is done again.
+  cp "$wanted" "$venv/.installed.txt"
+}
+
+python_makes_venv() {
+  python3 -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null
+}
+
 if [ $# = 0 ]; then
-  set -- rust wasm npm worker deny
+  set -- rust wasm npm worker deny python
   trap 'if [ $? = 0 ]; then say "ready"; fi' EXIT
 fi
 for part; do

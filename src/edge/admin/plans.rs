@@ -10,7 +10,7 @@ use super::Order;
 use crate::config::Config;
 use crate::config::table::text;
 use crate::contract::{AccountCall, Done};
-use crate::edge::exchange::Outcome;
+use crate::edge::exchange::{Exchange, Outcome};
 use crate::edge::owner_ledger::{self, Deed, Written};
 use crate::edge::plan_file::SentPlans;
 use crate::edge::{asked, objects, plans_in_force};
@@ -36,7 +36,7 @@ pub(super) async fn list(order: &Order<'_>) -> Outcome<web_sys::Response> {
 pub(super) async fn put_all(order: &Order<'_>) -> Outcome<web_sys::Response> {
     let sent = SentPlans::read(order.exchange).await?;
     let plans = sent.plans.clone();
-    let replace = order.parameter("replace").is_some_and(|replace| replace == "true");
+    let replace = replaces(order)?;
     let subject = plans.keys().cloned().collect::<Vec<_>>().join(", ");
     let change = Change::Put { plans, replace };
     let all = |config: &Config| Some(Value::Object(config.documents.clone()));
@@ -46,6 +46,15 @@ pub(super) async fn put_all(order: &Order<'_>) -> Outcome<web_sys::Response> {
     let body = json!({ "applied": applied, "removed": changed.removed, "version": changed.book.version });
     let config = order.exchange.settings.config.with_any_book(&changed.book);
     tagged(order, &body, &Value::Object(config.documents))
+}
+
+/// Whether plans go that the file does not name.
+fn replaces(order: &Order<'_>) -> Outcome<bool> {
+    match order.parameter("replace").as_deref() {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => Err(asked::bad(format!("`replace={other}` is neither true nor false"))),
+    }
 }
 
 /// `GET /admin/plans/{name}`.
@@ -118,12 +127,10 @@ async fn make(
     target: impl Fn(&Config) -> Option<Value>,
 ) -> Outcome<Changed> {
     let exchange = order.exchange;
-    let condition = exchange.header("If-Match");
-    let is_new = exchange.header("If-None-Match").is_some_and(|field| field.trim() == "*");
     for _ in 0..TRIES {
         let (book, config) = current(order).await?;
         let tag = target(&config).map(|document| entity_tag(&document));
-        check_condition(condition.as_deref(), is_new, tag.as_deref())?;
+        check_conditions(exchange, tag.as_deref())?;
         check(&config, &change)?;
         let changed = book.changed(&exchange.settings.config.documents, change.clone());
         let next = exchange.settings.config.with_book(&changed.book);
@@ -146,13 +153,14 @@ async fn make(
     Err(Problem::new(ProblemKind::PreconditionFailed, detail))
 }
 
-fn check_condition(if_match_field: Option<&str>, is_new: bool, tag: Option<&str>) -> Outcome<()> {
-    let detail = match (if_match_field, tag) {
-        (Some(field), tag) if !if_match(field, tag) => {
-            format!("If-Match is {field}, and it is {} now", tag.unwrap_or("not there"))
-        }
-        (_, Some(tag)) if is_new => format!("If-None-Match is *, and it is there: {tag}"),
-        _ => return Ok(()),
+/// Lets a change pass whose conditions (`If-Match`, `If-None-Match`) hold for what has that tag now.
+fn check_conditions(exchange: &Exchange, tag: Option<&str>) -> Outcome<()> {
+    let (wanted, unwanted) = (exchange.header("If-Match"), exchange.header("If-None-Match"));
+    let now = tag.unwrap_or("not there");
+    let detail = match (wanted, unwanted) {
+        (Some(field), _) if !if_match(&field, tag) => format!("If-Match is {field}, and it is {now}"),
+        (_, Some(field)) if if_match(&field, tag) => format!("If-None-Match is {field}, and it is {now}"),
+        (_, _) => return Ok(()),
     };
     Err(Problem::new(ProblemKind::PreconditionFailed, detail))
 }
