@@ -1,7 +1,9 @@
 //! The settings: everything an owner writes in `wrangler.toml`, checked whole before a request is served.
 
+pub mod advice;
 pub mod document;
 pub mod endpoints;
+pub mod gate_file;
 pub mod headers;
 pub mod payment;
 pub mod plan_file;

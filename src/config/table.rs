@@ -31,6 +31,11 @@ impl Faults {
         self.0.push(Fault { setting: setting.into(), message: message.into() });
     }
 
+    /// Notes the faults of another list after those of this one.
+    pub fn extend(&mut self, more: Self) {
+        self.0.extend(more.0);
+    }
+
     /// The faults.
     #[must_use]
     pub fn list(&self) -> &[Fault] {

@@ -18,6 +18,17 @@ pub enum Motion {
     Sliding,
 }
 
+impl Motion {
+    /// The member of a plan's endpoint that lists windows of this kind.
+    #[must_use]
+    pub const fn member(self) -> &'static str {
+        match self {
+            Self::Fixed => "fixed_windows",
+            Self::Sliding => "sliding_windows",
+        }
+    }
+}
+
 /// What a plan says of a window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WindowPolicy {
