@@ -7,6 +7,7 @@ pub mod decision;
 pub mod headers;
 pub mod plan;
 pub mod request;
+pub mod simulation;
 pub mod slots;
 pub mod standing;
 pub mod tokens;

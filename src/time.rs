@@ -172,6 +172,8 @@ impl fmt::Display for SpanError {
     }
 }
 
+impl std::error::Error for SpanError {}
+
 impl FromStr for Span {
     type Err = SpanError;
 

@@ -77,6 +77,8 @@ impl fmt::Display for TokensError {
     }
 }
 
+impl std::error::Error for TokensError {}
+
 impl FromStr for Tokens {
     type Err = TokensError;
 

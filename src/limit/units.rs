@@ -27,6 +27,8 @@ impl fmt::Display for UnitsError {
     }
 }
 
+impl std::error::Error for UnitsError {}
+
 impl Units {
     /// Whether there are none.
     #[must_use]
