@@ -1,6 +1,7 @@
 //! What more costs, and was it paid.
 
 pub mod amount;
+pub mod buyer;
 pub mod eip712;
 pub mod network;
 pub mod offer;

@@ -3,6 +3,8 @@
 //! Version 1.1 says how the money moved; version 1.0 does not, and is still read. Signed is keccak256 of the canonical JSON, and a
 //! receipt that was read is checked over its canonical form again, so that what is shown is what was signed.
 
+pub mod found;
+
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};

@@ -85,6 +85,21 @@ fn evm_extra(tender: &EvmTender) -> Value {
     extra
 }
 
+/// Reads the header `PAYMENT-REQUIRED`, as a payer does.
+///
+/// # Errors
+/// The header is too long, badly encoded, or of another version.
+pub fn decode_required(header_value: &str) -> Result<Map<String, Value>, BadPayment> {
+    header::decode(header_value, Version::V2)
+}
+
+/// The value of the header `PAYMENT-SIGNATURE`, as a payer sends it: these members, and the version.
+#[must_use]
+pub fn payment_signature_header(mut members: Map<String, Value>) -> String {
+    members.insert("x402Version".to_owned(), Version::V2.number().into());
+    header::encode(&Value::Object(members))
+}
+
 /// Reads the header `PAYMENT-SIGNATURE`.
 ///
 /// # Errors
