@@ -23,6 +23,11 @@ build: ## Build the worker for release into build/
 	@$(SETUP) rust wasm npm worker
 	@scripts/build.sh
 
+.PHONY: tool
+tool: ## Build the command-line tool: build/tollgate
+	@$(SETUP) rust
+	@scripts/tool.sh
+
 .PHONY: demo
 demo: build ## Show it: a client held back, paying, served (ARGS=--once: then exit)
 	@$(NODE) demo/demo.ts $(ARGS)
@@ -48,6 +53,7 @@ test-native: ## Run the tests in Rust
 .PHONY: test-e2e
 test-e2e: build ## Run the tests against the worker in workerd, with a local chain
 	@$(SETUP) python
+	@scripts/tool.sh --quick
 	@npm run --silent test:e2e
 
 .PHONY: check

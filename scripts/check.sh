@@ -14,14 +14,14 @@ cargo fmt --check
 say "clippy: the domain"
 native cargo clippy --all-targets --no-default-features -- -D warnings
 
-say "clippy: with the edge"
-native cargo clippy --all-targets -- -D warnings
+say "clippy: with the edge and the command-line tool"
+native cargo clippy --all-targets --all-features -- -D warnings
 
 say "clippy: $wasm_target"
 wasm cargo clippy --lib --no-deps --target "$wasm_target" -- -D warnings
 
 say "cargo doc"
-RUSTDOCFLAGS='-D warnings' native cargo doc --no-deps
+RUSTDOCFLAGS='-D warnings' native cargo doc --no-deps --all-features
 
 # Advisories come from the web: make advisories.
 say "cargo deny: bans, licenses, sources"

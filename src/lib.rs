@@ -13,8 +13,11 @@
 //!
 //! All of that is the domain: pure, without a clock, randomness or a platform, and tested natively. [`contract`] is
 //! what the worker and its Durable Objects say to each other, and `edge` (feature `edge`) runs it all on Cloudflare.
+//! `cli` (feature `cli`) is the command-line tool.
 
 pub mod bill;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod client;
 pub mod config;
 pub mod contract;
