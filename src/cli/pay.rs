@@ -72,8 +72,8 @@ fn show_offers(screen: Screen, call: &Call, answer: &Answer, challenge: &Challen
         screen.step(format!("  {detail}"));
     }
     for payable in &challenge.payable {
-        let (offer, price) = (&payable.offer, styled(NAME, payable.price()));
-        screen.step(format!("  offered: {price} on {} to {}", offer.network, offer.pay_to.checksummed()));
+        let (tender, price) = (&payable.tender, styled(NAME, payable.price()));
+        screen.step(format!("  offered: {price} on {} to {}", tender.network, tender.pay_to.checksummed()));
     }
     for why in &challenge.passed_over {
         screen.step(styled(DIM, format!("  passed over: {why}")));

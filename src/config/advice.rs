@@ -6,7 +6,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::Config;
-use super::payment::{PaymentConfig, Tender};
+use super::payment::PaymentConfig;
 use super::table::{Faults, member_name};
 use crate::limit::bucket::BucketPolicy;
 use crate::limit::plan::{Endpoint, OverLimit, Plans, Policy, QueuePolicy, Sale};
@@ -14,6 +14,7 @@ use crate::limit::tokens::Tokens;
 use crate::limit::units::REQUEST;
 use crate::pay::amount::{Amount, Price, PriceError};
 use crate::pay::eip712::Address;
+use crate::pay::offer::Tender;
 
 /// The most that a stock x402 v1 client pays where nobody told it more: `maxValue` of npm x402-fetch 1.2.0, 0.10 USDC.
 const V1_CLIENTS_PAY: Amount = Amount::new(100_000);
@@ -189,16 +190,17 @@ fn on_payment(payment: &PaymentConfig, found: &mut Faults) {
             found.add(format!("TOLLGATE.payment.facilitators[{index}]"), message);
         }
     }
-    for (index, Tender { network, pay_to, .. }) in payment.tenders.iter().enumerate() {
+    for (index, tender) in payment.tenders.iter().enumerate() {
         let within = match index.checked_sub(1) {
             None => "TOLLGATE.payment".to_owned(),
             Some(nth) => format!("TOLLGATE.payment.offers[{nth}]"),
         };
-        if is_nobody(pay_to) {
-            let message = format!("{} is nobody's: what is paid to it is lost", pay_to.checksummed());
+        if tender.evm().is_some_and(|evm| is_nobody(&evm.pay_to)) {
+            let message = format!("{} is nobody's: what is paid to it is lost", tender.payee());
             found.add(format!("{within}.pay_to"), message);
         }
-        if network.v1_name().is_none() {
+        if tender.v1_name().is_none() {
+            let network = tender.caip2();
             let message =
                 format!("{network} has no name in x402 v1: clients of that version cannot pay there");
             found.add(format!("{within}.network"), message);
@@ -231,20 +233,28 @@ fn on_no_payment(plans: &Plans, found: &mut Faults) {
 /// The answer is no list of what it supports.
 pub fn unsupported(payment: &PaymentConfig, supported: &Value) -> Result<Vec<String>, &'static str> {
     let kinds = supported.get("kinds").and_then(Value::as_array).ok_or("has no list `kinds`")?;
-    let lists = |version: u64, network: &str| {
+    let lists = |version: u64, scheme: &str, network: &str| {
         kinds.iter().any(|kind| {
             let listed = kind.get("network").and_then(Value::as_str).unwrap_or_default();
             kind.get("x402Version").and_then(Value::as_u64) == Some(version)
-                && kind.get("scheme").and_then(Value::as_str) == Some("exact")
+                && kind.get("scheme").and_then(Value::as_str) == Some(scheme)
                 && (listed == network || (listed == "eip155:*" && network.starts_with("eip155:")))
         })
     };
     let wanted = payment.tenders.iter().flat_map(|tender| {
-        let v1 = tender.network.v1_name().map(|name| (1, name.to_owned()));
-        std::iter::once((2, tender.network.caip2())).chain(v1)
+        let scheme = scheme_of(tender);
+        let v1 = tender.v1_name().map(|name| (1, scheme, name.to_owned()));
+        std::iter::once((2, scheme, tender.caip2())).chain(v1)
     });
-    let lacking = wanted.filter(|(version, network)| !lists(*version, network));
-    Ok(lacking.map(|(version, network)| format!("exact on {network} (x402 v{version})")).collect())
+    let lacking = wanted.filter(|(version, scheme, network)| !lists(*version, scheme, network));
+    Ok(lacking.map(|(version, scheme, network)| format!("{scheme} on {network} (x402 v{version})")).collect())
+}
+
+fn scheme_of(tender: &Tender) -> &str {
+    match tender {
+        Tender::Evm(_) => "exact",
+        Tender::Opaque(tender) => &tender.scheme,
+    }
 }
 
 #[cfg(test)]
