@@ -14,10 +14,13 @@ use super::decision::{Decision, Denied, SaleTerms, Verdict};
 use super::plan::{Endpoint, Plan, Plans};
 use super::units::Units;
 use crate::client::AccountId;
-use crate::contract::{Attempt, End};
+use crate::contract::{Attempt, Credit, End};
 use crate::endpoint::{EndpointName, Target};
 use crate::pay::amount::Price;
 use crate::time::{Millis, Span};
+
+/// Enough decimals for every price: those of Ether.
+const DECIMALS: u8 = 18;
 
 /// The stream of requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,15 +131,25 @@ impl<'a> Simulation<'a> {
         attempt: &Attempt,
         now: Millis,
     ) -> (Account, Outcome) {
-        let paid = terms
-            .grants
-            .iter()
-            .fold(account, |account, grant| account.granted(&self.rules, endpoint, grant, now));
+        let Some(credit) = self.credit(endpoint, terms) else {
+            return (account, Outcome::Refused { limit: "payment".to_owned(), wait: None });
+        };
+        let paid = account.credit(&self.rules, &credit, now).acknowledge(&credit.payment);
         let (account, decision) = paid.attempt(&self.rules, attempt, now);
         match self.outcome(&decision, attempt) {
             Outcome::Refused { limit, wait } => (account, Outcome::Refused { limit, wait }),
             _ => (account, Outcome::Paid(terms.price)),
         }
+    }
+
+    /// A settled payment of those terms, its id made of the request's number.
+    fn credit(&self, endpoint: &EndpointName, terms: &SaleTerms) -> Option<Credit> {
+        Some(Credit {
+            payment: format!("pay_{:032x}", self.next).parse().ok()?,
+            endpoint: endpoint.clone(),
+            grants: terms.grants.clone(),
+            amount: terms.price.to_amount(DECIMALS).ok()?,
+        })
     }
 
     fn outcome(&mut self, decision: &Decision, attempt: &Attempt) -> Outcome {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Event, Outcome};
+use super::{DECIMALS, Event, Outcome};
 use crate::pay::amount::{Amount, Price};
 use crate::time::Span;
 
@@ -95,8 +95,6 @@ impl Summary {
     /// What all payments cost together; `None` where there was none.
     #[must_use]
     pub fn spent(&self) -> Option<String> {
-        /// Enough for every price: the decimals of Ether.
-        const DECIMALS: u8 = 18;
         let once = self.price?.to_amount(DECIMALS).ok()?.atomic();
         let all = once.checked_mul(u128::from(self.counts.paid))?;
         Some(Amount::new(all).to_decimal(DECIMALS))
