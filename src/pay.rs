@@ -3,6 +3,7 @@
 pub mod amount;
 pub mod buyer;
 pub mod eip712;
+pub mod mpp;
 pub mod network;
 pub mod offer;
 pub mod purchase;

@@ -24,6 +24,14 @@ pub enum ProblemKind {
     PaymentRequired,
     /// A payment was refused.
     VerificationFailed,
+    /// An MPP credential that cannot be read.
+    MalformedCredential,
+    /// An MPP credential for a challenge that is not good here, or no longer.
+    InvalidChallenge,
+    /// An MPP credential that came too late.
+    PaymentExpired,
+    /// An MPP credential whose method's part is of the wrong form.
+    InvalidPayload,
     /// The plan does not list the endpoint.
     NoAccess,
     /// None of the gate's own endpoints.
@@ -70,13 +78,17 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind, for the pages that explain them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 31] = [
         Self::BadPayment,
         Self::BadPath,
         Self::BadRequest,
         Self::UnknownKey,
         Self::PaymentRequired,
         Self::VerificationFailed,
+        Self::MalformedCredential,
+        Self::InvalidChallenge,
+        Self::PaymentExpired,
+        Self::InvalidPayload,
         Self::NoAccess,
         Self::UnknownEndpoint,
         Self::MethodNotAllowed,
@@ -139,6 +151,30 @@ impl ProblemKind {
                 "verification-failed",
                 "Payment refused",
                 "No money moved. Sign a new payment for one of the offers in this answer; `reason` says what was wrong with the last.",
+            ),
+            Self::MalformedCredential => (
+                402,
+                "malformed-credential",
+                "Unreadable credential",
+                "No money moved. Answer one of the challenges in this answer: `Payment` and base64url, without padding, of the credential's JSON.",
+            ),
+            Self::InvalidChallenge => (
+                402,
+                "invalid-challenge",
+                "Challenge not valid",
+                "No money moved. Answer one of the challenges in this answer, once, at the endpoint that sent it, with its members as they came.",
+            ),
+            Self::PaymentExpired => (
+                402,
+                "payment-expired",
+                "Payment expired",
+                "No money moved. Answer one of the challenges in this answer before it expires.",
+            ),
+            Self::InvalidPayload => (
+                402,
+                "invalid-payload",
+                "Payload not valid",
+                "No money moved. Answer one of the challenges in this answer with the payload that its method asks for.",
             ),
             Self::NoAccess => (
                 403,
@@ -336,7 +372,12 @@ impl Problem {
     #[must_use]
     pub fn body(&self, prefix: &str, request_id: &str) -> Value {
         let home = match self.kind {
-            ProblemKind::PaymentRequired | ProblemKind::VerificationFailed => PAYMENT_PROBLEMS.to_owned(),
+            ProblemKind::PaymentRequired
+            | ProblemKind::VerificationFailed
+            | ProblemKind::MalformedCredential
+            | ProblemKind::InvalidChallenge
+            | ProblemKind::PaymentExpired
+            | ProblemKind::InvalidPayload => PAYMENT_PROBLEMS.to_owned(),
             _ => format!("{prefix}/problems/"),
         };
         let mut body = json!({

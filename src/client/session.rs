@@ -32,6 +32,8 @@ pub(super) enum Purpose {
     Session,
     /// A nonce for one sign-in.
     SignInNonce,
+    /// The key that binds MPP's challenges.
+    MppChallenges,
 }
 
 impl Purpose {
@@ -39,6 +41,7 @@ impl Purpose {
         match self {
             Self::Session => b"tollgate session 1\n",
             Self::SignInNonce => b"tollgate sign-in nonce 1\n",
+            Self::MppChallenges => b"tollgate mpp challenges 1\n",
         }
     }
 }
@@ -120,6 +123,12 @@ impl SessionKey {
         // `verify_slice` compares in constant time.
         self.mac(Purpose::Session, body).verify_slice(&tag).ok()?;
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(body).ok()?).ok()
+    }
+
+    /// The key that binds MPP's challenges: another one than any that signs tokens, and as secret.
+    #[must_use]
+    pub fn challenge_secret(&self) -> [u8; 32] {
+        self.mac(Purpose::MppChallenges, "").finalize().into_bytes().into()
     }
 
     pub(super) fn mac(&self, purpose: Purpose, text: &str) -> Hmac<Sha256> {

@@ -66,7 +66,7 @@ impl Domain {
 }
 
 /// What is signed: `keccak256(0x1901 ‖ domainSeparator ‖ hashStruct(message))`.
-fn typed_digest(separator: [u8; 32], message: [u8; 32]) -> [u8; 32] {
+pub(in crate::pay) fn typed_digest(separator: [u8; 32], message: [u8; 32]) -> [u8; 32] {
     keccak256(&[b"\x19\x01".as_slice(), &separator, &message].concat())
 }
 
@@ -147,12 +147,12 @@ impl SignedContext {
 }
 
 /// `hashStruct(s) = keccak256(typeHash ‖ encodeData(s))`, of members that are encoded already.
-fn hash_struct(type_name: &[u8], members: &[[u8; 32]]) -> [u8; 32] {
+pub(in crate::pay) fn hash_struct(type_name: &[u8], members: &[[u8; 32]]) -> [u8; 32] {
     keccak256(&[keccak256(type_name).as_slice(), members.as_flattened()].concat())
 }
 
 /// A big-endian value of at most 32 bytes, padded on the left to a 32-byte word.
-fn word(value: &[u8]) -> [u8; 32] {
+pub(in crate::pay) fn word(value: &[u8]) -> [u8; 32] {
     let mut word = [0; 32];
     for (to, from) in word.iter_mut().rev().zip(value.iter().rev()) {
         *to = *from;

@@ -22,7 +22,7 @@ pub use means::Means;
 pub use payment::Payment;
 pub use payment_id::{PaymentId, PaymentIdError};
 
-/// The version of x402 that a client spoke, and in which it is answered.
+/// The wire form that a client spoke, and in which it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Version {
@@ -30,6 +30,8 @@ pub enum Version {
     V1,
     /// `PAYMENT-SIGNATURE`.
     V2,
+    /// `Authorization: Payment`, MPP's `evm` / `charge`; towards the facilitator it is version 2.
+    Mpp,
 }
 
 impl Version {
@@ -38,7 +40,7 @@ impl Version {
     pub const fn number(self) -> u8 {
         match self {
             Self::V1 => 1,
-            Self::V2 => 2,
+            Self::V2 | Self::Mpp => 2,
         }
     }
 }

@@ -127,6 +127,20 @@ pub fn check(presented: &Presented, offers: &[Offer], now_seconds: u64) -> Resul
     Payment::read(Version::V2, sold, &presented.payload, &presented.raw, now_seconds)
 }
 
+/// The payment of one of our offers by a payload that came in another wire form (MPP), at `now_seconds` (unix).
+///
+/// # Errors
+/// The payload does not pay the offer.
+pub fn converted(
+    offer: &Offer,
+    payload: &Map<String, Value>,
+    now_seconds: u64,
+) -> Result<Payment, PaymentRefused> {
+    let requirements = Value::Object(requirements(offer));
+    let whole = json!({ "x402Version": Version::V2.number(), "accepted": requirements, "payload": payload });
+    Payment::read(Version::Mpp, (offer, requirements), payload, &whole, now_seconds)
+}
+
 /// Whether the client accepted our requirements to the last field. It may add members to `extra` and, where addresses are
 /// hexadecimal, spell them in any case.
 fn is_unchanged(theirs: &Map<String, Value>, ours: &Map<String, Value>, any_case: bool) -> bool {

@@ -1,0 +1,39 @@
+//! The receipt in MPP's own form, for the field `Payment-Receipt` of a successful answer (draft-httpauth-payment-00 §5.3).
+
+use serde_json::json;
+
+use super::challenge::Challenge;
+use super::{encode, object};
+use crate::time::Millis;
+
+/// A receipt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt<'a> {
+    /// The challenge that was answered.
+    pub challenge: &'a Challenge,
+    /// What the method refers to it by: the transaction of a payment, the challenge of a proof.
+    pub reference: &'a str,
+    /// The chain that it happened on; a proof happens on none.
+    pub chain_id: Option<u64>,
+    /// When it was settled.
+    pub at: Millis,
+}
+
+impl Receipt<'_> {
+    /// The value of the field.
+    #[must_use]
+    pub fn field(&self) -> String {
+        let mut receipt = object([
+            ("method", json!(self.challenge.method)),
+            ("intent", json!(self.challenge.intent)),
+            ("challengeId", json!(self.challenge.id)),
+            ("reference", json!(self.reference)),
+            ("status", json!("success")),
+            ("timestamp", json!(self.at.rfc3339())),
+        ]);
+        if let Some(chain_id) = self.chain_id {
+            receipt.insert("chainId".to_owned(), json!(chain_id));
+        }
+        encode(&receipt)
+    }
+}
