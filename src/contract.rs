@@ -173,6 +173,9 @@ pub enum PaymentCall {
     Present(Box<Presentation>),
     /// A payment claims the transaction that this object is named for: was it free? [`bool`]
     ClaimTransaction(PaymentId),
+    /// A payment claims the challenge of MPP that this object is named for, which is good until then: was it free?
+    /// [`bool`]
+    ClaimChallenge(PaymentId, Millis),
     /// The receipt of the answer that was paid for. [`Done`]
     StoreReceipt(SignedReceipt),
     /// The receipt, if it was made. [`Option<KeptReceipt>`]
@@ -277,6 +280,14 @@ pub enum StoredKey {
     V1(AccountId),
 }
 
+/// The payment that answers a challenge of MPP, as the challenge's object stores it, with the version of its form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoredChallenge {
+    /// The first form.
+    AnsweredV1(PaymentId),
+}
+
 /// The name of an account's object.
 #[must_use]
 pub fn account_object(account: &AccountId) -> String {
@@ -287,6 +298,12 @@ pub fn account_object(account: &AccountId) -> String {
 #[must_use]
 pub fn payment_object(payment: &PaymentId) -> String {
     payment.to_string()
+}
+
+/// The name of the object that remembers which payment answered a challenge of MPP.
+#[must_use]
+pub fn challenge_object(challenge: &str) -> String {
+    format!("challenge:{challenge}")
 }
 
 /// The name of the object that remembers a backend's request id.
@@ -339,6 +356,7 @@ mod tests {
         assert_eq!(transaction_object("eip155:84532", "0xAB"), "tx:eip155:84532:0xab");
         assert_eq!(transaction_object("solana:5eykt", "4AbC"), "tx:solana:5eykt:4AbC");
         assert_eq!(request_object("r-1"), "request:r-1");
+        assert_eq!(challenge_object("X6v1"), "challenge:X6v1");
         let key = ApiKey::new([0; 32]).hash();
         assert_eq!(key_object(&key), format!("key:{}", key.as_str()));
         assert_eq!(PLANS_OBJECT, "plans");
@@ -353,6 +371,13 @@ mod tests {
         for foreign in ["", "rcpt_", "rcpt_short", "pay_abababababababababababababababab"] {
             assert_eq!(payment_of_receipt(foreign), None, "{foreign}");
         }
+    }
+
+    #[test]
+    fn the_form_of_an_answered_challenge_is_pinned() {
+        let form = r#"{"answered_v1":"pay_abababababababababababababababab"}"#;
+        let stored: StoredChallenge = serde_json::from_str(form).unwrap();
+        assert_eq!(serde_json::to_string(&stored).unwrap(), form);
     }
 
     #[test]

@@ -40,6 +40,8 @@ const PAYMENT: [&str; 16] = [
 pub const PAYMENT_SIGNATURE: &str = "PAYMENT-SIGNATURE";
 /// The header field in which an x402 payment of version 1 comes.
 pub const X_PAYMENT: &str = "X-PAYMENT";
+/// The header field in which a credential of MPP comes where `Authorization` is taken.
+pub const PAYMENT_AUTHORIZATION: &str = "Payment-Authorization";
 /// The header field in which a wallet proves itself (x402 extension `sign-in-with-x`).
 pub const SIGN_IN_WITH_X: &str = "SIGN-IN-WITH-X";
 /// The header field that names a session.

@@ -5,6 +5,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::arithmetic_side_effects,
     reason = "helpers of tests stand outside of test functions"
 )]
 
@@ -17,7 +18,7 @@ use tollgate::pay::mpp::challenge::{Challenge, ChallengeKeys, Place};
 use tollgate::pay::mpp::credential::Credential;
 use tollgate::pay::mpp::{CredentialFault, Receipt, evm};
 use tollgate::pay::network::{Network, known_asset};
-use tollgate::pay::offer::Offer;
+use tollgate::pay::offer::{EvmTender, Offer, Tender, TransferMethod};
 use tollgate::pay::x402::facilitator::request_body;
 use tollgate::pay::x402::{PaymentRefused, Signer, Version, v2};
 use tollgate::time::Millis;
@@ -34,16 +35,23 @@ fn keys() -> ChallengeKeys {
 fn offer(atomic: u128) -> Offer {
     let network = Network::parse("base-sepolia").unwrap();
     Offer {
-        network,
-        asset: known_asset(&network, "USDC").unwrap(),
-        pay_to: "0x209693Bc6afc0C5328bA36FaF03C514EF312287C".parse().unwrap(),
+        tender: Tender::Evm(EvmTender {
+            network,
+            asset: known_asset(&network, "USDC").unwrap(),
+            pay_to: "0x209693Bc6afc0C5328bA36FaF03C514EF312287C".parse().unwrap(),
+            transfer_method: TransferMethod::Eip3009,
+        }),
         amount: Amount::new(atomic),
         max_timeout_seconds: 60,
     }
 }
 
+fn tender(offer: &Offer) -> &EvmTender {
+    offer.tender.evm().unwrap()
+}
+
 fn challenge(offer: &Offer) -> Challenge {
-    keys().issue(&evm::terms(offer), PLACE, [9; 16], NOW)
+    keys().issue(&evm::terms(offer).unwrap(), PLACE, [9; 16], NOW)
 }
 
 fn key() -> SigningKey {
@@ -53,7 +61,7 @@ fn key() -> SigningKey {
 fn authorization(offer: &Offer, challenge: &Challenge) -> TransferWithAuthorization {
     TransferWithAuthorization {
         from: key().address(),
-        to: offer.pay_to,
+        to: tender(offer).pay_to,
         value: offer.amount.atomic(),
         valid_after: 0,
         valid_before: challenge.expires_at().unwrap().seconds(),
@@ -63,7 +71,7 @@ fn authorization(offer: &Offer, challenge: &Challenge) -> TransferWithAuthorizat
 
 /// A signature with `v` 27 or 28, as wallets make it.
 fn sign(transfer: &TransferWithAuthorization, offer: &Offer) -> String {
-    let signature: Signature = key().sign_digest(transfer.digest(&offer.domain()));
+    let signature: Signature = key().sign_digest(transfer.digest(&tender(offer).domain()));
     let text = signature.to_string();
     let (rs, v) = text.split_at(text.len() - 2);
     format!("{rs}{}", if v == "00" { "1b" } else { "1c" })
@@ -113,7 +121,7 @@ fn an_answered_challenge_is_a_payment_of_x402() {
     let paid = evm::payment(&credential, std::slice::from_ref(&offer), NOW.seconds()).unwrap();
     assert_eq!(
         (paid.version(), paid.signer(), paid.payer()),
-        (Version::Mpp, Signer::Proven, key().address())
+        (Version::Mpp, Signer::Proven, Some(key().address()))
     );
 
     // The same authorization in x402's own form is the same payment, and the facilitator is told the same.
@@ -143,6 +151,12 @@ fn the_request_is_canonical_and_what_mppx_reads() {
             r#""recipient":"0x209693Bc6afc0C5328bA36FaF03C514EF312287C"}"#
         )
     );
+}
+
+#[test]
+fn nothing_is_asked_that_needs_another_authorization_than_the_one_we_take() {
+    let permit2 = EvmTender { transfer_method: TransferMethod::Permit2, ..tender(&offer(1000)).clone() };
+    assert_eq!(evm::terms(&Offer { tender: Tender::Evm(permit2), ..offer(1000) }), None);
 }
 
 #[test]

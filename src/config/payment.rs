@@ -26,6 +26,8 @@ pub struct PaymentConfig {
     pub verify_timeout: Span,
     /// How long a facilitator may take to settle.
     pub settle_timeout: Span,
+    /// Whether MPP is spoken beside x402.
+    pub mpp: bool,
     pub(super) without_effect: Vec<String>,
 }
 
@@ -43,7 +45,7 @@ impl PaymentConfig {
     pub(super) fn read(mut t: Table<'_>, faults: &mut Faults) -> Option<Self> {
         let tenders = tender::read(&mut t, faults);
         let facilitators = read_facilitators(&mut t, faults);
-        check_methods(&mut t, faults);
+        let mpp = reads_mpp(&mut t, faults);
         let unused = ["rpc", "session"].into_iter().filter(|name| t.value(name).is_some());
         let without_effect: Vec<String> = unused.map(|name| format!("TOLLGATE.payment.{name}")).collect();
         let config = Self {
@@ -55,6 +57,7 @@ impl PaymentConfig {
                 .or_else(|| "1.00".parse().ok())?,
             verify_timeout: t.optional("verify_timeout", positive_span, faults).unwrap_or(Span::seconds(5)),
             settle_timeout: t.optional("settle_timeout", positive_span, faults).unwrap_or(Span::seconds(30)),
+            mpp,
             without_effect,
         };
         t.finish(faults);
@@ -114,8 +117,9 @@ fn read_facilitator(mut t: Table<'_>, faults: &mut Faults) -> Option<Facilitator
     url.map(|url| Facilitator { url, bearer })
 }
 
-fn check_methods(t: &mut Table<'_>, faults: &mut Faults) {
-    let Some(methods) = t.optional("methods", texts, faults) else { return };
+/// Reads `methods`: whether MPP is among them, as it is by default.
+fn reads_mpp(t: &mut Table<'_>, faults: &mut Faults) -> bool {
+    let Some(methods) = t.optional("methods", texts, faults) else { return true };
     for method in &methods {
         match *method {
             "x402" | "mpp" => {}
@@ -128,8 +132,9 @@ fn check_methods(t: &mut Table<'_>, faults: &mut Faults) {
         }
     }
     if !methods.contains(&"x402") {
-        faults.add(t.name_of("methods"), "must hold x402; this version takes no other payment");
+        faults.add(t.name_of("methods"), "must hold x402; mpp is spoken beside it");
     }
+    methods.contains(&"mpp")
 }
 
 fn max_timeout(value: &Value) -> Result<Span, String> {

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::table::Faults;
 use crate::client::SessionKey;
 use crate::pay::eip712::SigningKey;
+use crate::pay::mpp::challenge::ChallengeKeys;
 
 /// The keys of a gate that takes payments.
 #[derive(Clone, Debug)]
@@ -16,20 +17,38 @@ pub struct PaymentKeys {
     pub receipts: SigningKey,
     /// Signs session tokens.
     pub sessions: SessionKey,
+    /// Bind MPP's challenges.
+    pub challenges: ChallengeKeys,
 }
 
 impl PaymentKeys {
-    /// Reads `RECEIPT_SIGNING_KEY` and `SESSION_KEY`.
+    /// Reads `RECEIPT_SIGNING_KEY` and `SESSION_KEY`; and `SESSION_KEY_PREVIOUS`, which is optional and keeps the challenges
+    /// good that were issued before `SESSION_KEY` was replaced.
     ///
     /// # Errors
     /// What is missing or wrong, without showing it.
-    pub fn read(receipts: Option<&str>, sessions: Option<&str>) -> Result<Self, Faults> {
+    pub fn read(
+        receipts: Option<&str>,
+        sessions: Option<&str>,
+        previous: Option<&str>,
+    ) -> Result<Self, Faults> {
         let mut faults = Faults::default();
         let receipts = secret("RECEIPT_SIGNING_KEY", receipts, &mut faults, |text| {
             SigningKey::from_hex(text).map_err(|error| error.to_string())
         });
         let sessions = secret("SESSION_KEY", sessions, &mut faults, SessionKey::from_hex);
-        receipts.zip(sessions).map(|(receipts, sessions)| Self { receipts, sessions }).ok_or(faults)
+        let previous = previous
+            .and_then(|text| secret("SESSION_KEY_PREVIOUS", Some(text), &mut faults, SessionKey::from_hex));
+        let (Some(receipts), Some(sessions), true) = (receipts, sessions, faults.is_empty()) else {
+            return Err(faults);
+        };
+        let previous = previous.map(|key| key.challenge_secret());
+        let challenges =
+            ChallengeKeys::new(&sessions.challenge_secret(), previous.as_ref().map(<[u8; 32]>::as_slice));
+        challenges.map(|challenges| Self { receipts, sessions, challenges }).map_err(|message| {
+            faults.add("SESSION_KEY", message);
+            faults
+        })
     }
 }
 

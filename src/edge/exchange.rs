@@ -5,7 +5,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use worker::{Context, Env, Result, console_error, web_sys};
 
 use super::settings::Settings;
@@ -18,6 +18,7 @@ use crate::fields::{SESSION, private_cache_control};
 use crate::limit::headers;
 use crate::limit::standing::Standing;
 use crate::limit::units::Units;
+use crate::pay::mpp::CredentialFault;
 use crate::problem::{Problem, ProblemKind};
 use crate::time::Millis;
 
@@ -45,6 +46,10 @@ pub(super) struct Exchange {
     session_for: RefCell<Option<AccountId>>,
     /// Why the request's proof of who sent it proves nothing, if it brought one.
     sign_in_error: RefCell<Option<Value>>,
+    /// Why the request's credential of MPP proves no wallet, if it was to.
+    proof_fault: RefCell<Option<CredentialFault>>,
+    /// What a successful answer carries in `Payment-Receipt`.
+    payment_receipt: RefCell<Option<String>>,
 }
 
 /// The problem of a key that is not good here, or no longer.
@@ -78,6 +83,8 @@ impl Exchange {
             key: RefCell::default(),
             session_for: RefCell::default(),
             sign_in_error: RefCell::default(),
+            proof_fault: RefCell::default(),
+            payment_receipt: RefCell::default(),
         }
     }
 
@@ -143,6 +150,22 @@ impl Exchange {
         self.sign_in_error.borrow().clone()
     }
 
+    /// Notes why the request's credential of MPP proves no wallet.
+    pub(super) fn note_proof_fault(&self, fault: CredentialFault) {
+        self.note_sign_in_error(json!({ "reason": fault.reason(), "detail": fault.to_string() }));
+        self.proof_fault.replace(Some(fault));
+    }
+
+    /// Why the request's credential of MPP proves no wallet, if it was to.
+    pub(super) fn proof_fault(&self) -> Option<CredentialFault> {
+        self.proof_fault.borrow().clone()
+    }
+
+    /// Notes MPP's receipt: a successful answer carries it.
+    pub(super) fn hand_payment_receipt(&self, receipt: String) {
+        self.payment_receipt.replace(Some(receipt));
+    }
+
     /// Puts on the answer what every answer carries.
     pub(super) fn complete(&self, answer: web_sys::Response) -> Result<web_sys::Response> {
         let fields = answer.headers();
@@ -154,6 +177,10 @@ impl Exchange {
         for (name, value) in headers::fields(standings, *at) {
             fields.set(&name, &value)?;
         }
+        if let Some(receipt) = self.payment_receipt.borrow().as_ref().filter(|_| answer.ok()) {
+            fields.set("Payment-Receipt", receipt)?;
+            make_private(&fields)?;
+        }
         self.put_session(&fields)?;
         Ok(answer)
     }
@@ -164,8 +191,12 @@ impl Exchange {
             return Ok(());
         };
         fields.set(SESSION, &keys.sessions.issue(account, clock::now().plus(SESSION_LIFE)))?;
-        let cache = fields.get("Cache-Control")?;
-        fields.set("Cache-Control", &private_cache_control(cache.as_deref()))?;
-        Ok(())
+        make_private(fields)
     }
+}
+
+/// Keeps the answer out of shared caches.
+fn make_private(fields: &web_sys::Headers) -> Result<()> {
+    let cache = fields.get("Cache-Control")?;
+    Ok(fields.set("Cache-Control", &private_cache_control(cache.as_deref()))?)
 }

@@ -8,13 +8,15 @@ use serde_json::json;
 use worker::Result;
 
 use super::exchange::{Exchange, Outcome, unknown_key};
-use super::{clock, keys, origin};
+use super::{clock, keys, mpp, origin, presented};
 use crate::client::key::{ApiKey, Scope};
 use crate::client::sign_in::{EXTENSION, RelyingParty, SignInError};
 use crate::client::{AccountId, SessionKey};
 use crate::config::UnknownKeys;
 use crate::contract::AccountCall;
 use crate::fields::{SESSION, SIGN_IN_WITH_X, key_of, split_cookie};
+use crate::pay::mpp::credential::Credential;
+use crate::pay::mpp::proof;
 use crate::pay::network::Network;
 use crate::pay::offer::Tender;
 use crate::pay::x402::v2::Extensions;
@@ -48,9 +50,10 @@ async fn account(exchange: &Exchange) -> Outcome<AccountId> {
 
 /// A sign-in or session token that is bad identifies nobody: then it is the account of the address.
 async fn without_key(exchange: &Exchange) -> Outcome<AccountId> {
-    let told = match exchange.header(SIGN_IN_WITH_X) {
-        Some(proof) => sign_in(exchange, &proof).await?,
-        None => session(exchange),
+    let told = match (exchange.header(SIGN_IN_WITH_X), proof(exchange)) {
+        (Some(proof), _) => sign_in(exchange, &proof).await?,
+        (None, Some(credential)) => prove(exchange, &credential).await?,
+        (None, None) => session(exchange),
     };
     Ok(told.unwrap_or_else(|| address(exchange)))
 }
@@ -105,6 +108,22 @@ async fn sign_in(exchange: &Exchange, proof: &str) -> Outcome<Option<AccountId>>
     }
     exchange.hand_session_to(&account);
     Ok(Some(account))
+}
+
+/// The credential by which a wallet is to prove itself, if the request brings one.
+fn proof(exchange: &Exchange) -> Option<Credential> {
+    presented::credential(exchange).filter(proof::is_of)
+}
+
+/// The account of the wallet that proves itself by MPP, once with each challenge.
+async fn prove(exchange: &Exchange, credential: &Credential) -> Outcome<Option<AccountId>> {
+    Ok(match mpp::prove(exchange, credential).await? {
+        Ok(account) => Some(account),
+        Err(fault) => {
+            exchange.note_proof_fault(fault);
+            None
+        }
+    })
 }
 
 /// The account that the request's session token names.

@@ -41,7 +41,7 @@ pub(super) async fn put_payment(env: &Env, purchase: &Purchase, now: Millis) -> 
         purchase.owner().as_str().into(),
         purchase.goods().0.as_str().into(),
         purchase.state().name().into(),
-        "x402".into(),
+        payment.version().method().into(),
         offer.tender.caip2().into(),
         offer.tender.asset().into(),
         payer.into(),

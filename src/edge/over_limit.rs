@@ -4,16 +4,20 @@ use serde_json::Value;
 use worker::{Result, console_error, console_log, web_sys};
 
 use super::exchange::{Exchange, Outcome};
-use super::{clock, gate, identity, objects, origin, paid_answer};
+use super::presented::{self, Presented, bad_payment};
+use super::{clock, gate, identity, mpp, objects, origin, paid_answer};
 use crate::client::AccountId;
-use crate::contract::{AccountCall, PaymentCall, Presentation, Presented, payment_object, receipt_id};
+use crate::contract::{self, AccountCall, PaymentCall, Presentation, payment_object, receipt_id};
 use crate::endpoint::Target;
 use crate::fields::{PAYMENT_SIGNATURE, X_PAYMENT};
 use crate::limit::decision::{Decision, Denied, DeniedBy, SaleTerms, Verdict};
+use crate::pay::mpp::challenge::Challenge;
+use crate::pay::mpp::credential::Credential;
+use crate::pay::mpp::{CredentialFault, proof};
 use crate::pay::offer::{Offer, Resource, Tender};
 use crate::pay::purchase::{Service, Settlement};
 use crate::pay::receipt::sha256_label;
-use crate::pay::x402::{Payment, SettlementResponse, Version, v1, v2};
+use crate::pay::x402::{BadPayment, Payment, PaymentRefused, SettlementResponse, Version, v1, v2};
 use crate::problem::{Problem, ProblemKind};
 use crate::time::Span;
 
@@ -32,6 +36,8 @@ struct Counter<'a> {
     terms: &'a SaleTerms,
     offers: Vec<Offer>,
     resource: Resource,
+    /// Whether the request brought a credential of MPP.
+    answers_credential: bool,
 }
 
 /// Answers a request over its limit.
@@ -45,6 +51,7 @@ pub(super) async fn answer(
     let (Some(payment), Some(terms)) = (&exchange.settings.config.payment, &denied.offer) else {
         return Err(rate_limited(decision, denied));
     };
+    let presented = presented::read(exchange)?;
     let counter = Counter {
         exchange,
         account,
@@ -54,12 +61,21 @@ pub(super) async fn answer(
         terms,
         offers: payment.offers(&terms.price),
         resource: resource(exchange, target),
+        answers_credential: matches!(presented, Presented::Mpp(_)),
     };
-    match counter.presented_payment()? {
-        None if denied.payment_pending => Err(pending()),
-        None => counter.offer(),
-        Some(Ok(payment)) => counter.take(payment).await,
-        Some(Err(refusal)) => counter.refuse(&refusal),
+    let now = clock::now().seconds();
+    match presented {
+        Presented::Nothing => counter.ask(),
+        Presented::X402V2(value) => {
+            let checked = v2::decode(&value).map(|payment| v2::check(&payment, &counter.offers, now));
+            counter.answer_x402((PAYMENT_SIGNATURE, Version::V2), checked).await
+        }
+        Presented::X402V1(value) => {
+            let checked = v1::decode(&value)
+                .map(|payment| v1::check(&payment, &counter.offers, &counter.resource, now));
+            counter.answer_x402((X_PAYMENT, Version::V1), checked).await
+        }
+        Presented::Mpp(credential) => counter.answer_credential(credential).await,
     }
 }
 
@@ -103,8 +119,9 @@ fn resource(exchange: &Exchange, target: &Target) -> Resource {
     }
 }
 
-/// A refusal, in x402's words and for people.
+/// A refusal, in the words of the payment's own form and for people.
 struct Refusal {
+    kind: ProblemKind,
     reason: String,
     detail: String,
     payer: Option<String>,
@@ -112,35 +129,64 @@ struct Refusal {
     version: Version,
 }
 
-impl Counter<'_> {
-    /// The payment that the request brings: none, a good one as far as can be told here, or one that is refused.
-    fn presented_payment(&self) -> Outcome<Option<std::result::Result<Payment, Refusal>>> {
-        let fields = [(PAYMENT_SIGNATURE, Version::V2), (X_PAYMENT, Version::V1)];
-        let mut brought = fields
-            .into_iter()
-            .filter_map(|(name, version)| Some((name, version, self.exchange.header(name)?)));
-        let Some((name, version, value)) = brought.next() else { return Ok(None) };
-        if let Some((second, _, _)) = brought.next() {
-            return Err(bad_payment(name, &format!("comes beside {second}; send one payment")));
-        }
-        if value.contains(',') {
-            return Err(bad_payment(name, "comes more than once; send one payment"));
-        }
-        let now = clock::now().seconds();
-        let unreadable = |fault: crate::pay::x402::BadPayment| bad_payment(name, &fault.to_string());
-        let checked = match version {
-            Version::V2 => v2::check(&v2::decode(&value).map_err(unreadable)?, &self.offers, now),
-            Version::V1 => {
-                v1::check(&v1::decode(&value).map_err(unreadable)?, &self.offers, &self.resource, now)
-            }
-        };
-        Ok(Some(checked.map_err(|refused| Refusal {
-            reason: refused.reason().to_owned(),
-            detail: refused.to_string(),
+impl From<CredentialFault> for Refusal {
+    fn from(fault: CredentialFault) -> Self {
+        Self {
+            kind: fault.problem(),
+            reason: fault.reason().to_owned(),
+            detail: fault.to_string(),
             payer: None,
             tender: None,
-            version,
-        })))
+            version: Version::Mpp,
+        }
+    }
+}
+
+impl Counter<'_> {
+    /// Answers a payment of x402 that came in the field of that name: takes it if it is good as far as can be told here.
+    async fn answer_x402(
+        &self,
+        (field, version): (&str, Version),
+        checked: std::result::Result<std::result::Result<Payment, PaymentRefused>, BadPayment>,
+    ) -> Outcome<web_sys::Response> {
+        match checked.map_err(|fault| bad_payment(field, &fault.to_string()))? {
+            Ok(payment) => self.take(payment, None).await,
+            Err(refused) => self.refuse(&Refusal {
+                kind: ProblemKind::VerificationFailed,
+                reason: refused.reason().to_owned(),
+                detail: refused.to_string(),
+                payer: None,
+                tender: None,
+                version,
+            }),
+        }
+    }
+
+    /// Answers a credential of MPP: it pays, or it proved who asks, or it is refused.
+    async fn answer_credential(
+        &self,
+        credential: std::result::Result<Credential, CredentialFault>,
+    ) -> Outcome<web_sys::Response> {
+        let credential = match credential {
+            Ok(credential) if proof::is_of(&credential) => {
+                return match self.exchange.proof_fault() {
+                    Some(fault) => self.refuse(&fault.into()),
+                    None => self.ask(),
+                };
+            }
+            Ok(credential) => credential,
+            Err(fault) => return self.refuse(&fault.into()),
+        };
+        let sale = (self.decision.endpoint.as_str(), self.offers.as_slice());
+        match mpp::payment(self.exchange, &credential, sale).await? {
+            Ok(payment) => self.take(payment, Some(credential.challenge)).await,
+            Err(fault) => self.refuse(&fault.into()),
+        }
+    }
+
+    /// Asks for a payment, unless one is on its way.
+    fn ask(&self) -> Outcome<web_sys::Response> {
+        if self.denied.payment_pending { Err(pending()) } else { self.offer() }
     }
 
     /// The 402 that every stock client can pay.
@@ -165,8 +211,7 @@ impl Counter<'_> {
     /// The 402 again, with why the payment was refused.
     fn refuse(&self, refusal: &Refusal) -> Outcome<web_sys::Response> {
         let detail = format!("the payment was refused: {}; no money moved", refusal.detail);
-        let problem =
-            Problem::new(ProblemKind::VerificationFailed, detail).with("reason", refusal.reason.clone());
+        let problem = Problem::new(refusal.kind, detail).with("reason", refusal.reason.clone());
         let answer = self.challenge(problem, Some(&refusal.reason))?;
         let failed =
             SettlementResponse::Failed { reason: refusal.reason.clone(), payer: refusal.payer.clone() };
@@ -178,7 +223,7 @@ impl Counter<'_> {
         Ok(answer)
     }
 
-    /// A problem and both versions' challenges in one answer: v2 in a header field, v1 in the body.
+    /// A problem and every form's challenges in one answer: x402's v2 and MPP's in header fields, x402's v1 in the body.
     fn challenge(&self, problem: Problem, refused: Option<&str>) -> Outcome<web_sys::Response> {
         let problem = limit_members(problem, self.decision, self.denied)
             .retry_after(self.denied.wait)
@@ -199,12 +244,25 @@ impl Counter<'_> {
                 &identity::extensions(self.exchange)?,
             );
             answer.headers().set("PAYMENT-REQUIRED", &required)?;
+            for challenge in mpp::challenges(self.exchange, &self.sale())? {
+                answer.headers().append("WWW-Authenticate", &challenge)?;
+            }
             Ok(answer)
         })())
     }
 
-    /// Takes a payment that passed every local check, and lets the request through once it is credited.
-    async fn take(&self, payment: Payment) -> Outcome<web_sys::Response> {
+    fn sale(&self) -> mpp::Sale<'_> {
+        mpp::Sale {
+            account: self.account,
+            endpoint: self.decision.endpoint.as_str(),
+            offers: &self.offers,
+            answers_credential: self.answers_credential,
+        }
+    }
+
+    /// Takes a payment that passed every local check, and lets the request through once it is credited. `challenge` is what
+    /// it answers, where it came by MPP.
+    async fn take(&self, payment: Payment, challenge: Option<Challenge>) -> Outcome<web_sys::Response> {
         let body = origin::read_body(self.exchange).await?;
         let service =
             Service { path: self.target.path.as_str().to_owned(), request_hash: sha256_label(&body) };
@@ -220,31 +278,36 @@ impl Counter<'_> {
         };
         let call = PaymentCall::Present(Box::new(presentation));
         let name = payment_object(&payment.id());
-        let presented = self.exchange.ours(objects::payment(&self.exchange.env, &name, &call).await)?;
+        let presented: contract::Presented =
+            self.exchange.ours(objects::payment(&self.exchange.env, &name, &call).await)?;
         match presented {
-            Presented::Credited { decision, settlement, receipt_id } => {
+            contract::Presented::Credited { decision, settlement, receipt_id } => {
+                if let Some(challenge) = &challenge {
+                    self.exchange.hand_payment_receipt(mpp::receipt(challenge, &payment, &settlement));
+                }
                 let sold = paid_answer::Sold { payment, settlement, receipt_id, service };
                 self.deliver(&decision, sold, body).await
             }
-            Presented::Used { receipt_id } => self.repeat(body, &receipt_id).await,
-            Presented::Foreign => Err(Problem::new(
+            contract::Presented::Used { receipt_id } => self.repeat(body, &receipt_id).await,
+            contract::Presented::Foreign => Err(Problem::new(
                 ProblemKind::PaymentUsed,
                 "this payment was presented by another client before",
             )),
-            Presented::Refused { reason } => self.refuse(&Refusal {
+            contract::Presented::Refused { reason } => self.refuse(&Refusal {
+                kind: ProblemKind::VerificationFailed,
                 detail: format!("the facilitator says {reason}"),
                 reason,
                 payer: payment.payer().map(|payer| payer.checksummed()),
                 tender: Some(payment.offer().tender.clone()),
                 version: payment.version(),
             }),
-            Presented::Unavailable { why } => {
+            contract::Presented::Unavailable { why } => {
                 console_error!("{} facilitator: {why}", self.exchange.request_id);
                 let detail =
                     "no facilitator could check the payment; nothing was taken, send the same payment again";
                 Err(Problem::new(ProblemKind::FacilitatorUnavailable, detail).retry_after(Some(SOON)))
             }
-            Presented::Pending => Err(pending()),
+            contract::Presented::Pending => Err(pending()),
         }
     }
 
@@ -324,10 +387,8 @@ fn put_settlement(
             ("PAYMENT-RESPONSE", v2::payment_response_header(response, tender, &v2::Extensions::new()))
         }
         Version::V1 => ("X-PAYMENT-RESPONSE", v1::payment_response_header(response, tender)),
+        // MPP says it in the body of a refusal, and in the receipt of a success.
+        Version::Mpp => return Ok(()),
     };
     Ok(answer.headers().set(field, &value)?)
-}
-
-fn bad_payment(field: &str, fault: &str) -> Problem {
-    Problem::new(ProblemKind::BadPayment, format!("{field} {fault}")).with("header", field)
 }

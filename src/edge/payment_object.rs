@@ -1,7 +1,7 @@
 //! The Durable Object of one payment: drives its purchase, step by step, and stores it before each next one.
 //!
 //! The same class remembers what there is one of: an object named for a transaction knows the one payment it settled,
-//! one named for a backend's request id the one request it belongs to, one named for a key its one account, and one
+//! one named for a challenge of MPP the one payment that answers it, one named for a backend's request id the one request it belongs to, one named for a key its one account, and one
 //! knows the plans.
 
 use std::cell::{Cell, RefCell};
@@ -21,8 +21,8 @@ use super::settings::{self, Settings};
 use super::{clock, facilitator_client, ledger, objects, receipt_store};
 use crate::config::payment::PaymentConfig;
 use crate::contract::{
-    AccountCall, Attempt, Credit, Done, KeptReceipt, PaymentCall, Presentation, Presented, StoredKey,
-    transaction_object,
+    AccountCall, Attempt, Credit, Done, KeptReceipt, PaymentCall, Presentation, Presented, StoredChallenge,
+    StoredKey, transaction_object,
 };
 use crate::limit::decision::Decision;
 use crate::limit::request::StoredRequest;
@@ -44,6 +44,8 @@ const GIVE_UP_AFTER: Span = Span::seconds(24 * 3600);
 
 /// How long a backend's request id is remembered: a day.
 const REQUEST_MEMORY: std::time::Duration = std::time::Duration::from_hours(24);
+/// How long after its end a challenge that was answered is remembered: longer than any two clocks of ours differ.
+const CHALLENGE_MEMORY: Span = Span::seconds(60);
 
 /// The Durable Object of one payment.
 #[durable_object(alarm)]
@@ -91,6 +93,9 @@ impl DurableObject for PaymentObject {
         match objects::read_call(request).await? {
             PaymentCall::Present(presentation) => objects::reply(&self.present(*presentation).await?),
             PaymentCall::ClaimTransaction(payment) => objects::reply(&self.claim(&payment)?),
+            PaymentCall::ClaimChallenge(payment, expires) => {
+                objects::reply(&self.claim_challenge(payment, expires).await?)
+            }
             PaymentCall::StoreReceipt(receipt) => objects::reply(&self.store_receipt(receipt).await?),
             PaymentCall::Receipt => objects::reply(&self.kept_receipt()?),
             PaymentCall::AttemptRequest(account, endpoint, attempt) => {
@@ -118,8 +123,7 @@ impl DurableObject for PaymentObject {
     }
 
     async fn alarm(&self) -> Result<Response> {
-        if self.stored()?.is_some_and(|stored| serde_json::from_str::<StoredRequest>(&stored).is_ok()) {
-            // A backend's request id that was used so long ago is forgotten.
+        if self.stored()?.is_some_and(|stored| may_be_forgotten(&stored)) {
             self.state.storage().delete_all().await?;
             return Response::empty();
         }
@@ -398,6 +402,17 @@ impl PaymentObject {
         }
     }
 
+    /// Whether the challenge that this object is named for is answered by that payment: by the first that claims it.
+    async fn claim_challenge(&self, payment: PaymentId, expires: Millis) -> Result<bool> {
+        match record::load(self)? {
+            Some(StoredChallenge::AnsweredV1(holder)) => Ok(holder == payment),
+            None => {
+                record::save(self, &StoredChallenge::AnsweredV1(payment))?;
+                self.ring_at(expires.plus(CHALLENGE_MEMORY)).await.map(|()| true)
+            }
+        }
+    }
+
     async fn store_receipt(&self, receipt: SignedReceipt) -> Result<Done> {
         self.load()?;
         let settings = self.settings()?;
@@ -413,6 +428,13 @@ impl PaymentObject {
         let settings = self.settings()?;
         Ok(self.purchase.borrow().as_ref().and_then(|purchase| kept(purchase, &settings)))
     }
+}
+
+/// Whether what an object keeps is of no use any more when its alarm rings: a backend's request id that was used so long
+/// ago, or a challenge that nobody may answer now.
+fn may_be_forgotten(stored: &str) -> bool {
+    serde_json::from_str::<StoredRequest>(stored).is_ok()
+        || serde_json::from_str::<StoredChallenge>(stored).is_ok()
 }
 
 /// What a presenter is told; `decision` is there for the one whose request was let through with the credit.

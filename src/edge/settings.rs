@@ -76,7 +76,8 @@ fn read(env: &Env) -> Result<Settings, Faults> {
         None
     } else {
         let (receipts, sessions) = (text(env, "RECEIPT_SIGNING_KEY"), text(env, "SESSION_KEY"));
-        Some(PaymentKeys::read(receipts.as_deref(), sessions.as_deref())?)
+        let previous = text(env, "SESSION_KEY_PREVIOUS");
+        Some(PaymentKeys::read(receipts.as_deref(), sessions.as_deref(), previous.as_deref())?)
     };
     let facilitator_token = facilitator_token(env, &config)?;
     let admin_token = text(env, "ADMIN_TOKEN").map(|token| AdminToken::new(&token)).transpose()?;

@@ -638,7 +638,7 @@ impl Receipt {
                 chain_id: offer.tender.chain_id(),
                 nonce: payment.nonce(),
                 settlement: Some(SettlementRecord {
-                    method: "x402".to_owned(),
+                    method: payment.version().method().to_owned(),
                     network: offer.tender.caip2(),
                     transaction: settlement.transaction.clone(),
                 }),

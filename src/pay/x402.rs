@@ -43,6 +43,15 @@ impl Version {
             Self::V2 | Self::Mpp => 2,
         }
     }
+
+    /// The protocol, as receipts and the ledger name it.
+    #[must_use]
+    pub const fn method(self) -> &'static str {
+        match self {
+            Self::V1 | Self::V2 => "x402",
+            Self::Mpp => "mpp",
+        }
+    }
 }
 
 /// What a local look at the signature showed.

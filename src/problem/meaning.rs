@@ -25,6 +25,18 @@ impl ProblemKind {
             Self::VerificationFailed => {
                 "A payment came with the request and was refused: by the checks here, or by the facilitator that settles payments."
             }
+            Self::MalformedCredential => {
+                "What came behind the scheme Payment is not the credential that MPP describes, so that nobody could tell what it pays."
+            }
+            Self::InvalidChallenge => {
+                "A credential answers a challenge, and this one's is not good here: this gate did not send it, something of it was changed, it was sent for another endpoint or price, or it was answered before."
+            }
+            Self::PaymentExpired => {
+                "A challenge is good for five minutes, and a payment until the time that its payer signed. One of the two was over."
+            }
+            Self::InvalidPayload => {
+                "The credential answers a challenge of this gate, but its payload or source is not what the challenge's method asks for."
+            }
             Self::NoAccess => {
                 "Each client has a plan, and a plan lists the endpoints that it gives access to. This one is not among them."
             }

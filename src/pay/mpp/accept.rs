@@ -33,8 +33,10 @@ fn weight(ranges: &[Range<'_>], terms: &Terms) -> Option<u16> {
     let names = |range: &&Range<'_>| {
         ["*", terms.method].contains(&range.method) && ["*", terms.intent].contains(&range.intent)
     };
-    let specific =
-        |range: &&Range<'_>| (u8::from(range.method != "*") + u8::from(range.intent != "*"), range.weight);
+    let specific = |range: &&Range<'_>| {
+        let precision = [range.method, range.intent].into_iter().filter(|part| *part != "*").count();
+        (precision, range.weight)
+    };
     ranges.iter().filter(names).max_by_key(specific).map(|range| range.weight)
 }
 

@@ -186,12 +186,6 @@ impl Challenge {
         opaque.get("for")?.as_str().map(str::to_owned)
     }
 
-    /// Whether it is of this method and intent.
-    #[must_use]
-    pub fn is(&self, method: &str, intent: &str) -> bool {
-        self.method == method && self.intent == intent
-    }
-
     /// The nonce of an EIP-3009 authorization that answers it: the hash of its id and realm (draft-evm-charge-00,
     /// "Challenge Binding").
     #[must_use]

@@ -52,7 +52,11 @@ pub fn payment(
     let offer = offer.ok_or(CredentialFault::OtherTerms)?;
     let payment = v2::converted(offer, &x402_payload(&credential.payload)?, now_seconds)?;
     let nonce = payment.authorization().map(|authorization| authorization.nonce);
-    if nonce == Some(credential.challenge.nonce()) { Ok(payment) } else { Err(CredentialFault::OtherChallenge) }
+    if nonce == Some(credential.challenge.nonce()) {
+        Ok(payment)
+    } else {
+        Err(CredentialFault::OtherChallenge)
+    }
 }
 
 /// The payload as x402 writes it.

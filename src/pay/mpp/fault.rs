@@ -85,7 +85,7 @@ impl fmt::Display for CredentialFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong => write!(f, "the credential is longer than {MAX_CREDENTIAL_BYTES} bytes"),
-            Self::NotBase64 => f.write_str("the credential is not base64url without padding"),
+            Self::NotBase64 => f.write_str("the credential is not `Payment` and base64url without padding"),
             Self::WrongShape(member) => {
                 write!(f, "the credential is not the JSON of a credential: see its member {member:?}")
             }

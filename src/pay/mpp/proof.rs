@@ -32,6 +32,12 @@ pub fn terms(payee: &Address) -> Terms {
     Terms { method: METHOD, intent: INTENT, request }
 }
 
+/// Whether a credential is to prove a wallet.
+#[must_use]
+pub fn is_of(credential: &Credential) -> bool {
+    credential.challenge.method == METHOD && credential.challenge.intent == INTENT
+}
+
 /// The wallet that proves itself by a credential whose challenge was checked.
 ///
 /// # Errors

@@ -1,0 +1,71 @@
+// Clients that speak MPP: the stock mppx client, and, for tests that must send a credential by hand, the credentials that the
+// same package makes. Nothing here knows how the gate works.
+import { Challenge, Credential, Receipt } from "mppx";
+import { Mppx, evm, tempo } from "mppx/client";
+import type { Method } from "mppx/client";
+import type { Wallet } from "./chain.ts";
+import type { Fetch } from "./clients.ts";
+
+/** The stock mppx client around `fetch`, which pays with USDC. */
+export function payingMpp(fetch: Fetch, wallet: Wallet): Fetch {
+  return client(fetch, [charging(wallet)]);
+}
+
+/** The stock mppx client around `fetch`, which proves its wallet, and cannot pay. */
+export function provingMpp(fetch: Fetch, wallet: Wallet): Fetch {
+  return client(fetch, [proving(wallet)]);
+}
+
+/** The stock mppx client around `fetch`, which proves its wallet or pays: whichever the server asks for first. */
+export function eitherMpp(fetch: Fetch, wallet: Wallet): Fetch {
+  return client(fetch, [proving(wallet), charging(wallet)]);
+}
+
+function client(fetch: Fetch, methods: Method[]): Fetch {
+  return Mppx.create({ methods, fetch, polyfill: false }).fetch;
+}
+
+const charging = (wallet: Wallet) => evm.charge({ account: wallet.account, currencies: [evm.assets.baseSepolia.USDC] });
+const proving = (wallet: Wallet) => tempo.charge({ account: wallet.account });
+
+/** The challenges of a 402, as mppx reads them. */
+export function challenges(response: Response): Challenge[] {
+  return Challenge.fromResponseList(response);
+}
+
+/** The one challenge of that method. */
+export function challengeOf(response: Response, method: "evm" | "tempo"): Challenge {
+  const [challenge, ...others] = challenges(response).filter((challenge) => challenge.method === method);
+  if (challenge === undefined || others.length > 0) throw new Error(`${others.length} challenges of ${method}`);
+  return challenge;
+}
+
+/** The credential that the stock client sends for a 402, as it stands in `Authorization`: taken from its second request. */
+export async function answerOf(wallet: Wallet, denied: Response, method: "evm" | "tempo"): Promise<string> {
+  let sent: string | null = null;
+  const asked = denied.clone();
+  const fetch: Fetch = async (_, init) => {
+    const headers = new Headers(init?.headers);
+    sent = headers.get("authorization") ?? headers.get("payment-authorization");
+    return sent === null ? asked : new Response(null);
+  };
+  await client(fetch, [method === "evm" ? charging(wallet) : proving(wallet)])(denied.url);
+  if (sent === null) throw new Error("the client sent no credential");
+  return sent;
+}
+
+/** A credential with changes to it, as it stands in `Authorization`. */
+export function altered(sent: string, change: (credential: Credential) => void): string {
+  const credential = structuredClone(Credential.deserialize(sent));
+  change(credential);
+  return Credential.serialize(credential);
+}
+
+export const authorization = (sent: string) => ({ headers: { Authorization: sent } });
+
+/** MPP's receipt of an answer. */
+export function receipt(response: Response): { [member: string]: any } {
+  const field = response.headers.get("payment-receipt");
+  if (field === null) throw new Error(`no Payment-Receipt in the ${response.status}`);
+  return Receipt.deserialize(field);
+}
