@@ -26,6 +26,9 @@ use headers::HeaderTemplates;
 use payment::PaymentConfig;
 use table::{Faults, Table, boolean, kind, number, parsed, text, texts};
 
+/// Usage is kept by the hour for 400 days where nobody says otherwise.
+const USAGE_RETENTION: Span = Span::seconds(400 * 86_400);
+
 /// The settings of a gate.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -59,6 +62,8 @@ pub struct Config {
     pub receipt_ttl: Span,
     /// How often usage goes to the ledger.
     pub flush_interval: Span,
+    /// How long the ledger keeps usage by the hour; then by the month.
+    pub usage_retention: Span,
     /// Payments, if they are taken.
     pub payment: Option<PaymentConfig>,
     /// Settings that are valid and have no effect in this version.
@@ -198,6 +203,7 @@ impl Config {
             discovery: t.optional("discovery", discovery, faults).unwrap_or(Discovery::Prefix),
             receipt_ttl: t.optional("receipt_ttl", receipt_ttl, faults).unwrap_or(Span::seconds(86_400)),
             flush_interval: t.optional("flush_interval", positive_span, faults).unwrap_or(Span::seconds(60)),
+            usage_retention: t.optional("usage_retention", positive_span, faults).unwrap_or(USAGE_RETENTION),
             payment: payment.flatten(),
             without_effect,
         };
@@ -242,6 +248,14 @@ impl Config {
                 }
             }
         }
+    }
+
+    /// The symbol and the decimals of what bills are written in: of what is paid with, or of US dollars as USDC counts
+    /// them.
+    #[must_use]
+    pub fn currency(&self) -> (&str, u8) {
+        let tender = self.payment.as_ref().and_then(|payment| payment.tenders.first());
+        tender.map_or(("USDC", 6), |tender| (tender.symbol(), tender.decimals()))
     }
 
     /// What holds for a client of that kind: its own plan comes first, then its kind's, then the default. A plan of its

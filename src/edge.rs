@@ -11,6 +11,7 @@ mod answer;
 mod asked;
 mod backend_endpoints;
 mod backend_request;
+mod bill_ledger;
 mod body;
 mod clock;
 mod content;
@@ -39,11 +40,12 @@ mod presented;
 mod queue;
 mod receipt_store;
 mod record;
+mod retention;
 mod settings;
 mod socket;
 mod usage_ledger;
 
-use worker::{Context, Env, event, web_sys};
+use worker::{Context, Env, ScheduleContext, ScheduledEvent, event, web_sys};
 
 #[event(start)]
 fn start() {
@@ -53,4 +55,9 @@ fn start() {
 #[event(fetch)]
 async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
     gate::answer(request, env, context).await
+}
+
+#[event(scheduled)]
+async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
+    retention::prune(&env).await;
 }

@@ -43,6 +43,29 @@ impl Period {
         let first = month.get(..7).and_then(|month| Millis::parse_rfc3339(&format!("{month}-01")));
         Self { from: first.unwrap_or_default().hour(), to: now.hour().next() }
     }
+
+    /// The last 24 hours, the one that has begun among them.
+    #[must_use]
+    pub fn last_day(now: Millis) -> Self {
+        let to = now.hour().next();
+        Self { from: Hour::new(to.get().saturating_sub(24)), to }
+    }
+
+    /// The period with other ends, where `from` and `to` are given: RFC 3339, to the hour.
+    ///
+    /// # Errors
+    /// Which of them is not a time.
+    pub fn between(self, from: Option<&str>, to: Option<&str>) -> Result<Self, String> {
+        let hour = |name: &str, text: &str| {
+            Millis::parse_rfc3339(text).map(Millis::hour).ok_or_else(|| {
+                format!("`{name}={text}` is not a time; write RFC 3339 in UTC, such as 2026-01-06T10:00:00Z or 2026-01-06")
+            })
+        };
+        Ok(Self {
+            from: from.map_or(Ok(self.from), |text| hour("from", text))?,
+            to: to.map_or(Ok(self.to), |text| hour("to", text))?,
+        })
+    }
 }
 
 /// The totals of an account in a period: the ledger's lines, but for those that the live account still holds, which
@@ -60,10 +83,15 @@ pub fn total(ledger: &[LedgerLine], live: &LiveUsage, period: Period) -> Tally {
     within.fold(Tally::default(), |sum, (_, tally)| sum.plus(tally))
 }
 
-/// The answer to `GET /usage`. `asset` is the symbol and the decimals of what is paid with.
+/// The answer to `GET /usage`. `currency` is the symbol and the decimals of what is paid with.
 #[must_use]
-pub fn bill(account: &str, plan: &str, period: Period, total: &Tally, asset: Option<(&str, u8)>) -> Value {
-    let (currency, decimals) = asset.unwrap_or(("USDC", 6));
+pub fn bill(
+    account: &str,
+    plan: &str,
+    period: Period,
+    total: &Tally,
+    (currency, decimals): (&str, u8),
+) -> Value {
     json!({
         "account": account,
         "plan": plan,
@@ -96,7 +124,8 @@ fn overage(overage: &Overage, decimals: u8) -> Value {
     })
 }
 
-fn number(quantity: Tokens) -> Value {
+/// A quantity as a JSON number.
+pub(super) fn number(quantity: Tokens) -> Value {
     serde_json::from_str(&quantity.to_string()).unwrap_or(Value::Null)
 }
 
@@ -138,7 +167,7 @@ mod tests {
         };
         let period = Period { from: Hour::new(0), to: Hour::new(2) };
         assert_eq!(
-            bill("key:acme", "gold", period, &total, None),
+            bill("key:acme", "gold", period, &total, ("USDC", 6)),
             json!({
                 "account": "key:acme",
                 "plan": "gold",
@@ -160,5 +189,20 @@ mod tests {
         let period = Period::month_so_far(Millis::new(1_767_695_400_000));
         assert_eq!(period.from.start().rfc3339(), "2026-01-01T00:00:00Z");
         assert_eq!(period.to.start().rfc3339(), "2026-01-06T11:00:00Z");
+        let day = Period::last_day(Millis::new(1_767_695_400_000));
+        assert_eq!(day.from.start().rfc3339(), "2026-01-05T11:00:00Z");
+        assert_eq!(day.to, period.to);
+    }
+
+    #[test]
+    fn a_period_is_read_to_the_hour() {
+        let month = Period::month_so_far(Millis::new(1_767_695_400_000));
+        let period = month.between(Some("2025-12-01T10:59:59Z"), Some("2026-01-01")).unwrap();
+        assert_eq!(period.from.start().rfc3339(), "2025-12-01T10:00:00Z");
+        assert_eq!(period.to.start().rfc3339(), "2026-01-01T00:00:00Z");
+        assert_eq!(month.between(None, None), Ok(month));
+        let said =
+            "`to=soon` is not a time; write RFC 3339 in UTC, such as 2026-01-06T10:00:00Z or 2026-01-06";
+        assert_eq!(month.between(None, Some("soon")), Err(said.to_owned()));
     }
 }

@@ -5,6 +5,8 @@ mod audit;
 mod keys;
 mod payments;
 mod plans;
+mod stats;
+mod usage;
 
 use serde_json::Value;
 use worker::web_sys;
@@ -12,6 +14,7 @@ use worker::web_sys;
 use super::asked::{bad, parameter};
 use super::exchange::{Exchange, Outcome};
 use super::{access, answer};
+use crate::bill::summary::Period;
 use crate::client::AccountId;
 use crate::owner::page::Page;
 use crate::problem::{Problem, ProblemKind};
@@ -67,6 +70,9 @@ async fn perform(
         AdminOperation::ListPayments => payments::list(order).await,
         AdminOperation::GetPayment => payments::get(order, first).await,
         AdminOperation::RetryPayment => payments::retry(order, first).await,
+        AdminOperation::Usage => usage::report(order).await,
+        AdminOperation::Stats => stats::all(order).await,
+        AdminOperation::Top => stats::top(order).await,
         AdminOperation::ListAudit => audit::list(order).await,
     }
 }
@@ -87,6 +93,12 @@ impl Order<'_> {
     pub(super) fn page(&self) -> Outcome<Page> {
         let (limit, cursor) = (self.parameter("limit"), self.parameter("cursor"));
         Page::read(limit.as_deref(), cursor.as_deref()).map_err(bad)
+    }
+
+    /// For when it is wanted: `from` and `to`, where they are given.
+    pub(super) fn period(&self, usual: Period) -> Outcome<Period> {
+        let (from, to) = (self.parameter("from"), self.parameter("to"));
+        usual.between(from.as_deref(), to.as_deref()).map_err(bad)
     }
 
     /// JSON with a status.

@@ -6,7 +6,7 @@ use worker::{D1Database, Env, Result};
 
 use crate::owner::page::Page;
 use crate::pay::purchase::Purchase;
-use crate::time::{Hour, Millis};
+use crate::time::Millis;
 
 const LEDGER: &str = "LEDGER";
 const PUT_PAYMENT: &str = "INSERT INTO payments (id, account, endpoint, state, method, network, asset, payer, recipient, \
@@ -55,11 +55,6 @@ pub(super) async fn put_payment(env: &Env, purchase: &Purchase, now: Millis) -> 
         now.rfc3339().into(),
     ])?;
     statement.run().await.map(|_| ())
-}
-
-/// The hour that an RFC 3339 text names.
-pub(super) fn hour_of(text: &str) -> Option<Hour> {
-    Millis::parse_rfc3339(text).map(Millis::hour)
 }
 
 /// A payment, as the ledger has it.

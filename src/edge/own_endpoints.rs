@@ -4,9 +4,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use worker::{console_error, web_sys};
 
-use super::asked::parameter;
+use super::asked::{bad, parameter};
 use super::exchange::{Exchange, Outcome};
-use super::{answer, backend_endpoints, clock, discovery, identity, ledger, receipt_store, usage_ledger};
+use super::{answer, backend_endpoints, clock, discovery, identity, receipt_store, usage_ledger};
 use crate::bill::summary::{Period, bill, total};
 use crate::client::AccountId;
 use crate::contract::{AccountCall, LiveUsage, Survey};
@@ -150,26 +150,13 @@ fn decimal(text: &str) -> Option<Value> {
 
 /// The caller's bill.
 async fn usage(exchange: &Exchange, query: Option<&str>) -> Outcome<web_sys::Response> {
-    let mut period = Period::month_so_far(clock::now());
-    if let Some(from) = parameter(query, "from") {
-        period.from = ledger::hour_of(&from).ok_or_else(|| bad_time("from", &from))?;
-    }
-    if let Some(to) = parameter(query, "to") {
-        period.to = ledger::hour_of(&to).ok_or_else(|| bad_time("to", &to))?;
-    }
+    let (from, to) = (parameter(query, "from"), parameter(query, "to"));
+    let period = Period::month_so_far(clock::now()).between(from.as_deref(), to.as_deref()).map_err(bad)?;
     let (account, live): (AccountId, LiveUsage) = identity::ask(exchange, AccountCall::Usage).await?;
     let lines = exchange.ours(usage_ledger::of_account(&exchange.env, &account, period).await)?;
-    let tender = exchange.settings.config.payment.as_ref().and_then(|payment| payment.tenders.first());
-    let asset = tender.map(|tender| (tender.symbol(), tender.decimals()));
-    let body = bill(account.as_str(), &live.plan, period, &total(&lines, &live, period), asset);
+    let currency = exchange.settings.config.currency();
+    let body = bill(account.as_str(), &live.plan, period, &total(&lines, &live, period), currency);
     exchange.ours(answer::json(200, &body))
-}
-
-fn bad_time(name: &str, value: &str) -> Problem {
-    let detail = format!(
-        "`{name}={value}` is not a time; write RFC 3339 in UTC, such as 2026-01-06T10:00:00Z or 2026-01-06"
-    );
-    Problem::new(ProblemKind::BadRequest, detail)
 }
 
 fn receipt_key(exchange: &Exchange) -> Outcome<web_sys::Response> {

@@ -46,6 +46,12 @@ impl Page {
         Self { limit, after: Vec::new() }
     }
 
+    /// The page behind that place, as long as this one.
+    #[must_use]
+    pub const fn behind(&self, place: Vec<String>) -> Self {
+        Self { limit: self.limit, after: place }
+    }
+
     /// A part of the place that the page starts behind; empty at the start of the list.
     #[must_use]
     pub fn after(&self, part: usize) -> &str {

@@ -39,6 +39,12 @@ pub enum AdminOperation {
     GetPayment,
     /// Another look at a payment whose outcome is open.
     RetryPayment,
+    /// What all accounts used and owe.
+    Usage,
+    /// What all clients did together.
+    Stats,
+    /// The clients with the most requests.
+    Top,
     /// Who changed what.
     ListAudit,
 }
@@ -62,6 +68,9 @@ impl Operation for AdminOperation {
         Self::ListPayments,
         Self::GetPayment,
         Self::RetryPayment,
+        Self::Usage,
+        Self::Stats,
+        Self::Top,
         Self::ListAudit,
     ];
 
@@ -84,6 +93,9 @@ impl Operation for AdminOperation {
             Self::ListPayments => ("GET", "/admin/payments"),
             Self::GetPayment => ("GET", "/admin/payments/{id}"),
             Self::RetryPayment => ("POST", "/admin/payments/{id}/retry"),
+            Self::Usage => ("GET", "/admin/usage"),
+            Self::Stats => ("GET", "/admin/stats"),
+            Self::Top => ("GET", "/admin/top"),
             Self::ListAudit => ("GET", "/admin/audit"),
         }
     }
