@@ -20,6 +20,7 @@ use tollgate::limit::account::{Account, Rules};
 use tollgate::limit::decision::Verdict;
 use tollgate::limit::plan::Plans;
 use tollgate::limit::units::Units;
+use tollgate::notice::Kinds;
 use tollgate::time::Millis;
 
 /// A bucket, and with more than one limit also slots and windows: of three units, each of another length, every second
@@ -60,7 +61,7 @@ fn decisions(criterion: &mut Criterion) {
     for (name, capacity) in [("admitted", 1_000), ("denied", 1)] {
         for limits in [1, 5, 20] {
             let plans = plans(limits, capacity);
-            let rules = Rules { plans: &plans, plan: "free", payment: true };
+            let rules = Rules { plans: &plans, plan: "free", payment: true, notices: Kinds::NONE };
             // The account was used before, so that it holds the state of every limit.
             let account = Account::new("ip:203.0.113.7".parse().unwrap(), "life".to_owned());
             let (account, _) = account.attempt(&rules, &attempt(), now);

@@ -9,6 +9,7 @@ pub mod payment;
 pub mod plan_file;
 pub mod secrets;
 pub mod table;
+pub mod webhook;
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -19,12 +20,14 @@ use url::Url;
 use crate::client::Kind;
 use crate::limit::account::Rules;
 use crate::limit::plan::{OverLimit, Plans};
+use crate::notice::Kinds;
 use crate::owner::plan_book::PlanBook;
 use crate::time::Span;
 use endpoints::Endpoints;
 use headers::HeaderTemplates;
 use payment::PaymentConfig;
 use table::{Faults, Table, boolean, kind, number, parsed, text, texts};
+use webhook::Webhook;
 
 /// Usage is kept by the hour for 400 days where nobody says otherwise.
 const USAGE_RETENTION: Span = Span::seconds(400 * 86_400);
@@ -64,6 +67,8 @@ pub struct Config {
     pub flush_interval: Span,
     /// How long the ledger keeps usage by the hour; then by the month.
     pub usage_retention: Span,
+    /// Where the owner is told of what happens, if anywhere.
+    pub webhook: Option<Webhook>,
     /// Payments, if they are taken.
     pub payment: Option<PaymentConfig>,
     /// Settings that are valid and have no effect in this version.
@@ -185,7 +190,7 @@ impl Config {
         let default_plan = t.optional("default_plan", text, faults).map(str::to_owned);
         let default_plans = read_default_plans(&mut t, faults);
         let payment = t.table("payment", faults).map(|table| PaymentConfig::read(table, faults));
-        let without_effect = read_without_effect(&mut t, payment.as_ref());
+        let without_effect = without_effect(payment.as_ref().and_then(Option::as_ref));
         let config = Self {
             origin,
             prefix: t.optional("prefix", prefix, faults).unwrap_or_else(|| "/_tollgate".to_owned()),
@@ -204,6 +209,7 @@ impl Config {
             receipt_ttl: t.optional("receipt_ttl", receipt_ttl, faults).unwrap_or(Span::seconds(86_400)),
             flush_interval: t.optional("flush_interval", positive_span, faults).unwrap_or(Span::seconds(60)),
             usage_retention: t.optional("usage_retention", positive_span, faults).unwrap_or(USAGE_RETENTION),
+            webhook: t.table("webhook", faults).and_then(|table| Webhook::read(table, faults)),
             payment: payment.flatten(),
             without_effect,
         };
@@ -267,16 +273,14 @@ impl Config {
             plans: &self.plans,
             plan: own.or_else(by_kind).unwrap_or_default(),
             payment: self.payment.is_some(),
+            notices: self.webhook.as_ref().map_or(Kinds::NONE, |webhook| webhook.events),
         }
     }
 }
 
 /// Settings of HTTP.md that this version reads and does not act on.
-fn read_without_effect(t: &mut Table<'_>, payment: Option<&Option<PaymentConfig>>) -> Vec<String> {
-    let here = ["webhook"].into_iter().filter(|name| t.value(name).is_some());
-    let mut names: Vec<String> = here.map(|name| format!("TOLLGATE.{name}")).collect();
-    names.extend(payment.into_iter().flatten().flat_map(|payment| payment.without_effect.iter().cloned()));
-    names
+fn without_effect(payment: Option<&PaymentConfig>) -> Vec<String> {
+    payment.into_iter().flat_map(|payment| payment.without_effect.iter().cloned()).collect()
 }
 
 fn read_default_plans(t: &mut Table<'_>, faults: &mut Faults) -> BTreeMap<Kind, String> {
@@ -354,8 +358,17 @@ fn prefix(value: &Value) -> Result<String, String> {
     Ok(prefix.to_owned())
 }
 
-/// Reads a URL that requests are sent to: `https:`, or `http:` to this machine.
+/// Reads a URL that paths are added to: `https:`, or `http:` to this machine.
 pub(crate) fn base_url(value: &Value) -> Result<Url, String> {
+    let url = outgoing_url(value)?;
+    if url.query().is_some() {
+        return Err(format!("`{}` must have no query and no fragment", text(value)?));
+    }
+    Ok(url)
+}
+
+/// Reads a URL that requests are sent to: `https:`, or `http:` to this machine.
+pub(crate) fn outgoing_url(value: &Value) -> Result<Url, String> {
     let written = text(value)?;
     let url = Url::parse(written).map_err(|error| format!("`{written}` is not a URL: {error}"))?;
     let loopback = match url.host() {
@@ -372,8 +385,8 @@ pub(crate) fn base_url(value: &Value) -> Result<Url, String> {
         }
         other => return Err(format!("`{written}` must start with https://, not {other}:")),
     }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(format!("`{written}` must have no query and no fragment"));
+    if url.fragment().is_some() {
+        return Err(format!("`{written}` must have no fragment"));
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err("must not hold a user name or password".to_owned());

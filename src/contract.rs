@@ -12,6 +12,7 @@ use crate::limit::decision::{Decision, Grant};
 use crate::limit::standing::Standing;
 use crate::limit::tokens::Tokens;
 use crate::limit::units::Units;
+use crate::notice::Sum;
 use crate::owner::plan_book::PlanBook;
 use crate::pay::amount::Amount;
 use crate::pay::purchase::{Service, Settlement};
@@ -45,6 +46,8 @@ pub enum AccountCall {
     Credit(Credit, Option<Attempt>),
     /// A credit will not be repeated. [`Done`]
     Acknowledge(PaymentId),
+    /// It is not known whether a payment went through. [`Done`]
+    Doubt(Sum),
     /// The origin failed a paid request: its tokens are given back.
     /// Answered with where the client stands then: a list of [`Standing`].
     GiveBack(EndpointName, Tokens),

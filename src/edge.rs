@@ -6,6 +6,7 @@
 mod access;
 mod account_calls;
 mod account_object;
+mod account_schedule;
 mod admin;
 mod answer;
 mod asked;
@@ -44,6 +45,7 @@ mod retention;
 mod settings;
 mod socket;
 mod usage_ledger;
+mod webhook;
 
 use worker::{Context, Env, ScheduleContext, ScheduledEvent, event, web_sys};
 

@@ -6,7 +6,7 @@
 //! 2. [`limit`]: how much the client may still use. [`limit::account`] is the one decision about a request.
 //! 3. [`pay`]: what more costs, and was it paid. [`pay::purchase`] is the one state machine of a payment.
 //! 4. [`bill`]: what it adds up to.
-//! 5. [`owner`]: what is changed while the gate runs.
+//! 5. [`owner`]: what is changed while the gate runs. [`notice`]: what the owner is told as it happens.
 //! 6. [`surface`]: every operation of the gate's own. [`problem`]: every error there is. [`config`]: every setting there is.
 //!
 //! 7. [`discovery`]: what the gate says of itself and of what is for sale, before anybody asks for it.
@@ -27,6 +27,7 @@ pub mod edge;
 pub mod endpoint;
 pub mod fields;
 pub mod limit;
+pub mod notice;
 pub mod owner;
 pub mod pay;
 pub mod problem;

@@ -18,11 +18,12 @@ use tollgate::client::key::{ApiKey, Scope};
 use tollgate::config::table::Faults;
 use tollgate::contract::{Attempt, Credit, End};
 use tollgate::endpoint::{CanonicalPath, EndpointName, Target};
-use tollgate::limit::account::{Account, StoredAccount};
+use tollgate::limit::account::{Account, Rules, StoredAccount};
 use tollgate::limit::decision::{DeniedBy, Grant, Verdict};
 use tollgate::limit::plan::Plans;
 use tollgate::limit::tokens::Tokens;
 use tollgate::limit::units::Units;
+use tollgate::notice::Kind;
 use tollgate::pay::amount::Amount;
 use tollgate::pay::x402::PaymentId;
 use tollgate::time::{Millis, Span};
@@ -464,7 +465,7 @@ fn every_limit() -> Plans {
 
 /// An account with everything in it that an account can hold.
 fn full_account(plans: &Plans) -> Account {
-    let rules = client::rules(plans);
+    let rules = Rules { notices: Kind::ALL.into_iter().collect(), ..client::rules(plans) };
     let at = |seconds: u64| Millis::new(START + seconds * 1_000);
     let attempt = |request: &str, path: &str, units: &str| Attempt {
         request: request.to_owned(),
@@ -522,7 +523,7 @@ fn stored_form_is_pinned() {
 fn an_account_stored_before_there_were_keys_and_plans_of_its_own_still_reads() {
     let mut golden: Value = serde_json::from_str(include_str!("golden/account_v1.json")).unwrap();
     let members = golden["v1"].as_object_mut().unwrap();
-    for added in ["plan", "keys", "admin_tries"] {
+    for added in ["plan", "keys", "admin_tries", "outbox"] {
         assert!(members.remove(added).is_some(), "{added}");
     }
     let sold = &mut members["usage"]["hours"]["472222"]["GET /sold"];
@@ -551,6 +552,7 @@ fn the_pinned_account_holds_everything_that_an_account_can() {
         "/usage/hours",
         "/usage/unflushed_since",
         "/usage/flushed_at",
+        "/outbox/waiting/0/what/paid",
     ] {
         let value = golden.pointer(&format!("/v1{pointer}"));
         assert!(value.is_some_and(|value| !value.is_null() && *value != json!(0)), "{pointer}: {value:?}");

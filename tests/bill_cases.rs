@@ -12,10 +12,14 @@ mod client;
 
 use serde_json::json;
 use tollgate::bill::tally::Tally;
-use tollgate::limit::account::Account;
+use tollgate::endpoint::EndpointName;
+use tollgate::limit::account::{Account, Rules};
 use tollgate::limit::decision::{Decision, Grant, Verdict};
+use tollgate::limit::plan::Plans;
 use tollgate::limit::tokens::Tokens;
 use tollgate::limit::units::Units;
+use tollgate::notice::{Kind, Occurrence, Sum};
+use tollgate::pay::amount::Amount;
 use tollgate::time::Millis;
 
 use client::{attempt, credit, new_account, plans, rules};
@@ -76,4 +80,86 @@ fn a_flood_of_requests_that_can_never_pass_does_not_keep_an_account() {
     assert!(!account.is_precious(&rules(&plans)), "nothing is written before a denial is answered");
     let revision = account.usage().revision();
     assert!(account.flushed(revision, NOW, NOW).is_whole(&rules(&plans), NOW));
+}
+
+/// What the owner is told of: everything.
+fn telling(plans: &Plans) -> Rules<'_> {
+    Rules { notices: Kind::ALL.into_iter().collect(), ..rules(plans) }
+}
+
+/// What the owner was told, in order, and the account without it.
+fn told(mut account: Account, now: Millis) -> (Account, Vec<Occurrence>) {
+    let mut all = Vec::new();
+    while let Some(notice) = account.outbox().due(now).cloned() {
+        all.push(notice.what().clone());
+        account = account.told_owner(notice.id(), true, now);
+    }
+    (account, all)
+}
+
+fn exceeded(limit: &str, resets_at: u64) -> Occurrence {
+    let endpoint = EndpointName::new(client::ENDPOINT);
+    Occurrence::Exceeded { endpoint, limit: limit.to_owned(), resets_at: Millis::new(resets_at) }
+}
+
+/// The account after twenty requests of one instant, and what its owner was told of them.
+fn after_twenty(account: Account, plans: &Plans, at: u64) -> (Account, Vec<Occurrence>) {
+    let ask = |account: Account, _| {
+        account.attempt(&telling(plans), &attempt("r", &Units::default()), Millis::new(at)).0
+    };
+    told((0..20).fold(account, ask), Millis::new(at))
+}
+
+#[test]
+fn the_owner_is_told_once_for_each_window_that_a_limit_was_exceeded() {
+    let plans = plans(&json!({ "fixed_windows": [{ "window": "60s", "limit": 3 }] }));
+    // A minute starts at 1_700_000_160_000.
+    let (account, first) = after_twenty(new_account(), &plans, 1_700_000_123_000);
+    assert_eq!(first, [exceeded("request-60s", 1_700_000_160_000)]);
+    let (account, same) = after_twenty(account, &plans, 1_700_000_159_999);
+    assert_eq!(same, []);
+    let (account, next) = after_twenty(account, &plans, 1_700_000_160_000);
+    assert_eq!(next, [exceeded("request-60s", 1_700_000_220_000)]);
+    let gone = Millis::new(1_700_000_220_000);
+    let account =
+        account.clone().flushed(account.usage().revision(), gone, gone).tidied(&telling(&plans), gone);
+    assert!(account.is_whole(&telling(&plans), gone), "nothing is kept of it when the window is over");
+}
+
+#[test]
+fn the_owner_is_told_of_a_bucket_once_a_minute_at_most() {
+    let plans = plans(&json!({ "bucket": { "capacity": 2, "refill_rate": 1 } }));
+    let (account, first) = after_twenty(new_account(), &plans, 1_700_000_000_000);
+    assert_eq!(first, [exceeded("bucket", 1_700_000_060_000)]);
+    let (account, within) = after_twenty(account, &plans, 1_700_000_059_999);
+    assert_eq!(within, []);
+    assert_eq!(after_twenty(account, &plans, 1_700_000_060_000).1.len(), 1);
+}
+
+#[test]
+fn who_wants_to_know_nothing_is_told_nothing() {
+    let plans = plans(&json!({ "fixed_windows": [{ "window": "60s", "limit": 1 }] }));
+    let ask = |account: Account, _| account.attempt(&rules(&plans), &attempt("r", &Units::default()), NOW).0;
+    let account = (0..5).fold(new_account(), ask).credit(&rules(&plans), &credit(1, &[]), NOW);
+    assert!(account.outbox().is_empty());
+    // And what waited is given up when the webhook is taken away.
+    let (account, _) = account.attempt(&telling(&plans), &attempt("r", &Units::default()), NOW);
+    assert!(!account.outbox().is_empty());
+    assert!(account.tidied(&rules(&plans), NOW).outbox().is_empty());
+}
+
+#[test]
+fn a_payment_is_told_of_once_however_often_it_is_credited() {
+    let plans = plans(&json!({ "fixed_windows": [{ "window": "60s", "limit": 1 }] }));
+    let rules = telling(&plans);
+    let doubt = Sum {
+        payment: credit(1, &[]).payment,
+        endpoint: EndpointName::new(client::ENDPOINT),
+        amount: Amount::new(1000),
+    };
+    let account = new_account().doubt(&rules, doubt.clone(), NOW).doubt(&rules, doubt.clone(), NOW);
+    let account = account.credit(&rules, &credit(1, &[]), NOW).credit(&rules, &credit(1, &[]), NOW);
+    assert!(!account.is_whole(&rules, NOW), "it is kept until the owner was told");
+    let (_, all) = told(client::stored_and_read(&account), NOW);
+    assert_eq!(all, [Occurrence::PaymentUnknown(doubt.clone()), Occurrence::Paid(doubt)]);
 }

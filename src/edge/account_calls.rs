@@ -87,6 +87,7 @@ fn handle(account: Account, call: AccountCall, rules: &Rules<'_>, now: Millis) -
         AccountCall::Announce(payment) => done(account.announce(payment)),
         AccountCall::Withdraw(payment) => done(account.withdraw(&payment)),
         AccountCall::Acknowledge(payment) => done(account.acknowledge(&payment)),
+        AccountCall::Doubt(sum) => done(account.doubt(rules, sum, now)),
         AccountCall::Credit(credit, request) => {
             let account = account.credit(rules, &credit, now);
             match request {

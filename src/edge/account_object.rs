@@ -14,23 +14,21 @@ use worker::{
     console_warn, durable_object, wasm_bindgen,
 };
 
+use super::account_schedule::Memory;
 use super::plans_in_force::{self, InForce};
 use super::usage_ledger::{self, Told};
-use super::{account_calls, clock, objects, owner_ledger};
+use super::{account_calls, clock, objects, owner_ledger, settings, webhook};
 use crate::client::AccountId;
 use crate::client::key::KeyHash;
 use crate::config::Config;
 use crate::contract::{AccountCall, Refusal, ToAccount};
 use crate::limit::account::{Account, Rules, StoredAccount};
-use crate::limit::bucket::Wait;
 use crate::time::{Millis, Span};
 
 /// The free part of a bucket is written at most once in this time.
 const WRITE_INTERVAL: Span = Span::seconds(1);
-/// Usage is saved this soon after it was counted: before an idle object is evicted (10 s).
-const USAGE_AT_RISK: Span = Span::seconds(8);
-/// How soon a flush that failed is tried again.
-const FLUSH_RETRY: Span = Span::seconds(10);
+/// How many notices an alarm sends at most, each of which may take 10 s: usage must not wait for them for long.
+const NOTICES_AN_ALARM: usize = 8;
 /// Bytes of randomness that tell one life of an account from another.
 const INCARNATION_BYTES: usize = 8;
 
@@ -43,18 +41,6 @@ pub struct AccountObject {
     state: State,
     env: Env,
     memory: RefCell<Option<Memory>>,
-}
-
-/// The account in memory, and what storage has of it.
-struct Memory {
-    account: Account,
-    /// The account as it was last written; `None` when nothing is stored.
-    stored: Option<(Account, Millis)>,
-    /// Whether anything but counts of denied requests came after that: those wait for the alarm.
-    unsaved: bool,
-    alarm_at: Option<Millis>,
-    /// When it was called last.
-    called_at: Millis,
 }
 
 impl DurableObject for AccountObject {
@@ -86,7 +72,7 @@ impl DurableObject for AccountObject {
         memory.called_at = now;
         memory.unsaved |= !handled.denied;
         let stored = self.store_if_needed(&mut memory, must_store, &rules, now);
-        let alarm = Self::plan_alarm(&mut memory, &config, now);
+        let alarm = memory.plan_alarm(&config, now);
         self.memory.replace(Some(memory));
         stored?;
         if let Some(at) = alarm {
@@ -106,11 +92,12 @@ impl DurableObject for AccountObject {
         };
         let Some(mut memory) = loaded else { return Response::empty() };
         memory.alarm_at = None;
-        let flush = flush_due(&memory, &config, clock::now());
+        let flush = memory.flush_due(&config, clock::now());
         self.memory.replace(Some(memory));
         if flush && let Err(error) = self.flush(&config).await {
             console_warn!("ledger: {error}; usage stays here and is sent again");
         }
+        self.tell_owner().await?;
         self.settle_down(&config).await?;
         Response::empty()
     }
@@ -125,13 +112,6 @@ fn new_memory(account: AccountId) -> Result<Memory> {
         alarm_at: None,
         called_at: clock::now(),
     })
-}
-
-fn flush_due(memory: &Memory, config: &Config, now: Millis) -> bool {
-    let usage = memory.account.usage();
-    // The first flush of an account comes with its first alarm: most visitors are gone by then.
-    let rested = usage.flushed_at().is_none_or(|at| now >= at.plus(config.flush_interval));
-    usage.unflushed_since().is_some() && rested
 }
 
 #[derive(Deserialize)]
@@ -198,16 +178,6 @@ impl AccountObject {
         Ok(())
     }
 
-    /// When the alarm must ring; `None` when it is set early enough already.
-    fn plan_alarm(memory: &mut Memory, config: &Config, now: Millis) -> Option<Millis> {
-        let wanted = next_alarm(memory, config, now)?;
-        if memory.alarm_at.is_some_and(|at| at <= wanted) {
-            return None;
-        }
-        memory.alarm_at = Some(wanted);
-        Some(wanted)
-    }
-
     async fn ring_at(&self, at: Millis) -> Result<()> {
         let wait = std::time::Duration::from_millis(at.since(clock::now()).get());
         // No answer waits for the alarm to be on disk: what it saves is what a crash may take anyway.
@@ -251,6 +221,28 @@ impl AccountObject {
         Ok(Some((told, held.account.keys().untold())))
     }
 
+    /// Sends what the owner is to know, in order, until the owner's server does not take one. Requests are answered
+    /// meanwhile.
+    async fn tell_owner(&self) -> Result<()> {
+        let settings = settings::load(&self.env).map_err(|faults| Error::RustError(faults.to_string()))?;
+        for _ in 0..NOTICES_AN_ALARM {
+            let due = self.memory.borrow().as_ref().and_then(|memory| {
+                let notice = memory.account.outbox().due(clock::now())?;
+                Some((memory.account.id().clone(), notice.clone()))
+            });
+            let Some((id, notice)) = due else { return Ok(()) };
+            let sent = webhook::send(&settings, &id, &notice).await;
+            if let Some(memory) = self.memory.borrow_mut().as_mut() {
+                memory.account = memory.account.clone().told_owner(notice.id(), sent.is_ok(), clock::now());
+            }
+            if let Err(error) = sent {
+                console_warn!("webhook: {}: {error}; sent again later", notice.id());
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
     /// After an alarm: forgets an account that is whole again, or stores it and sets the next alarm. Of most visitors
     /// nothing was ever stored by then, and nothing is.
     async fn settle_down(&self, config: &Config) -> Result<()> {
@@ -261,7 +253,7 @@ impl AccountObject {
             let plan = held.account.plan().map(str::to_owned);
             let rules = config.rules(held.account.id().kind(), plan.as_deref());
             held.account = held.account.clone().tidied(&rules, now);
-            if now >= gone_at(held, config) && held.account.is_whole(&rules, now) {
+            if now >= held.gone_at(config) && held.account.is_whole(&rules, now) {
                 let was_stored = held.stored.is_some();
                 *memory = None;
                 if !was_stored {
@@ -270,12 +262,8 @@ impl AccountObject {
                 None
             } else {
                 self.store(held, now)?;
-                let wanted = next_alarm(held, config, now);
-                let at = wanted.map(|at| {
-                    at.max(now.plus(if flush_due(held, config, now) { FLUSH_RETRY } else { Span::ZERO }))
-                });
-                held.alarm_at = at;
-                Some(at)
+                held.alarm_at = held.next_alarm(config, now);
+                Some(held.alarm_at)
             }
         };
         match next {
@@ -284,30 +272,5 @@ impl AccountObject {
             Some(None) => Ok(()),
         }
         .inspect_err(|error| console_error!("account storage: {error}"))
-    }
-}
-
-/// When a client counts as gone. One that is still there keeps its account: each life of an account has rows of its own
-/// in the ledger.
-fn gone_at(memory: &Memory, config: &Config) -> Millis {
-    memory.called_at.plus(USAGE_AT_RISK.min(config.flush_interval))
-}
-
-/// When something is to be done without a request: usage saved, then flushed; storage deleted once it is whole.
-fn next_alarm(memory: &Memory, config: &Config, now: Millis) -> Option<Millis> {
-    let usage = memory.account.usage();
-    let stored_usage = memory.stored.as_ref().map(|(account, _)| account.usage().revision());
-    if usage.unflushed_since().is_some() {
-        let interval = config.flush_interval;
-        let at_risk = stored_usage != Some(usage.revision());
-        let save_at = now.plus(USAGE_AT_RISK.min(interval));
-        let flush_at = usage.flushed_at().map_or(save_at, |at| at.plus(interval));
-        return Some(if at_risk { save_at.min(flush_at) } else { flush_at });
-    }
-    memory.stored.as_ref()?;
-    let rules = config.rules(memory.account.id().kind(), memory.account.plan());
-    match memory.account.until_whole(&rules, now) {
-        Wait::For(span) => Some(now.plus(span).max(gone_at(memory, config))),
-        Wait::Never => None,
     }
 }

@@ -26,8 +26,9 @@ use crate::contract::{
 };
 use crate::limit::decision::Decision;
 use crate::limit::request::StoredRequest;
+use crate::notice::{Kind, Sum};
 use crate::owner::plan_book::{PlanBook, StoredBook};
-use crate::pay::purchase::{Event, Progress, Purchase, SettlementPolicy, Step, StoredPurchase};
+use crate::pay::purchase::{self, Event, Progress, Purchase, SettlementPolicy, Step, StoredPurchase};
 use crate::pay::receipt::{Receipt, SignedReceipt, sha256_label};
 use crate::pay::x402::PaymentId;
 use crate::pay::x402::facilitator::SettleAnswer;
@@ -372,6 +373,9 @@ impl PaymentObject {
             Step::Acknowledge => tell(AccountCall::Acknowledge(id)).await.map(|_| Event::Acknowledged)?,
             Step::Record => {
                 ledger::put_payment(&self.env, purchase, clock::now()).await?;
+                if purchase.state() == purchase::State::Unknown && wants_doubts(settings) {
+                    tell(AccountCall::Doubt(sum(purchase))).await?;
+                }
                 Event::Recorded(purchase.state())
             }
             Step::SignReceipt => Event::ReceiptSigned(Box::new(receipt_without_answer(purchase, settings)?)),
@@ -459,6 +463,15 @@ fn policy(purchase: &Purchase, config: &PaymentConfig) -> SettlementPolicy {
         give_up_after: config.max_timeout.plus(GIVE_UP_AFTER),
         receipt_patience: RECEIPT_PATIENCE,
     }
+}
+
+fn wants_doubts(settings: &Settings) -> bool {
+    settings.config.webhook.as_ref().is_some_and(|webhook| webhook.events.has(Kind::PaymentUnknown))
+}
+
+fn sum(purchase: &Purchase) -> Sum {
+    let (endpoint, _) = purchase.goods();
+    Sum { payment: purchase.id(), endpoint: endpoint.clone(), amount: purchase.payment().offer().amount }
 }
 
 fn credit(purchase: &Purchase) -> Credit {

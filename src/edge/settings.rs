@@ -16,6 +16,7 @@ use crate::config::secrets::{AdminToken, PaymentKeys};
 use crate::config::table::Faults;
 use crate::endpoint::EndpointName;
 use crate::limit::units::meter::Readings;
+use crate::notice::delivery::WebhookSecret;
 use crate::time::Span;
 
 /// Everything that is set for this gate.
@@ -29,6 +30,8 @@ pub(super) struct Settings {
     pub(super) admin_token: Option<AdminToken>,
     /// The token for facilitators that want one.
     pub(super) facilitator_token: Option<String>,
+    /// What the owner's webhook knows us by.
+    pub(super) webhook_secret: Option<WebhookSecret>,
 }
 
 /// Where the requests of an endpoint go, and what of their answers counts.
@@ -81,8 +84,9 @@ fn read(env: &Env) -> Result<Settings, Faults> {
     };
     let facilitator_token = facilitator_token(env, &config)?;
     let admin_token = text(env, "ADMIN_TOKEN").map(|token| AdminToken::new(&token)).transpose()?;
+    let webhook_secret = webhook_secret(env, &config)?;
     let (route, routes) = routes(env, &config, has_origin_binding)?;
-    Ok(Settings { config, keys, route, routes, admin_token, facilitator_token })
+    Ok(Settings { config, keys, route, routes, admin_token, facilitator_token, webhook_secret })
 }
 
 fn binding(env: &Env, name: &str) -> Option<JsValue> {
@@ -120,6 +124,15 @@ fn facilitator_token(env: &Env, config: &Config) -> Result<Option<String>, Fault
         return Err(fault("FACILITATOR_TOKEN", "is missing; a facilitator has auth = \"bearer\""));
     }
     Ok(token)
+}
+
+fn webhook_secret(env: &Env, config: &Config) -> Result<Option<WebhookSecret>, Faults> {
+    let secret = text(env, "WEBHOOK_SECRET").and_then(|secret| WebhookSecret::new(secret.trim()));
+    if config.webhook.is_some() && secret.is_none() {
+        let message = "is missing and needed for TOLLGATE.webhook; make one with `openssl rand -hex 32` and set it with `wrangler secret put`";
+        return Err(fault("WEBHOOK_SECRET", message));
+    }
+    Ok(secret)
 }
 
 /// The route of the gate, and those of the endpoints that have settings of their own.

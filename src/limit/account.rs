@@ -3,6 +3,8 @@
 //! Every decision is one step of a pure value: the account, a request and the rules go in; the next account and the
 //! decision come out. Nothing here reads a clock, stores or sends.
 
+mod telling;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +21,8 @@ use crate::client::key::{KeyHash, Scope};
 use crate::client::key_ring::KeyRing;
 use crate::contract::{Attempt, Credit, End};
 use crate::endpoint::EndpointName;
+use crate::notice::outbox::Outbox;
+use crate::notice::{Kinds, Occurrence, Sum};
 use crate::pay::x402::PaymentId;
 use crate::time::{Millis, Span};
 
@@ -43,6 +47,8 @@ pub struct Rules<'a> {
     pub plan: &'a str,
     /// Whether payments are taken; without them, `pay` behaves as `block`.
     pub payment: bool,
+    /// What the owner is told of.
+    pub notices: Kinds,
 }
 
 impl<'a> Rules<'a> {
@@ -91,6 +97,9 @@ pub struct Account {
     /// What was used.
     #[serde(default)]
     usage: Usage,
+    /// What the owner is still to be told.
+    #[serde(default, skip_serializing_if = "Outbox::is_empty")]
+    outbox: Outbox,
 }
 
 /// The account as it is stored, with the version of its form.
@@ -117,6 +126,7 @@ impl Account {
             plan: None,
             keys: KeyRing::default(),
             usage: Usage::default(),
+            outbox: Outbox::default(),
         }
     }
 
@@ -163,6 +173,9 @@ impl Account {
             Verdict::Admitted(_) | Verdict::NoAccess => {}
         }
         let standings = allowance.standings(policy, now);
+        if let Verdict::Denied(denied) = &verdict {
+            self.tell_exceeded(rules, &endpoint.name, denied, &standings, now);
+        }
         self.allowances.insert(endpoint.name.clone(), allowance);
         (self, Decision { plan, endpoint: endpoint.name.clone(), verdict, standings, at: now })
     }
@@ -332,6 +345,8 @@ impl Account {
             return self;
         }
         self.usage.count_payment(&credit.endpoint, credit.amount, now);
+        let (payment, endpoint) = (credit.payment.clone(), credit.endpoint.clone());
+        self.tell(rules, Occurrence::Paid(Sum { payment, endpoint, amount: credit.amount }), now);
         credit.grants.iter().fold(self, |account, grant| account.granted(rules, &credit.endpoint, grant, now))
     }
 
@@ -370,6 +385,7 @@ impl Account {
         self.lookups = lookups.filter(|bucket| bucket.level() < RECEIPT_LOOKUPS.capacity);
         let admin_tries = self.admin_tries.map(|bucket| bucket.at(&ADMIN_TRIES, now));
         self.admin_tries = admin_tries.filter(|bucket| bucket.level() < ADMIN_TRIES.capacity);
+        self.tidy_outbox(rules, now);
         for endpoint in rules.plan().into_iter().flat_map(Plan::endpoints) {
             if self.allowances.contains_key(&endpoint.name) {
                 let allowance = self.take_allowance(endpoint, now);
@@ -424,7 +440,13 @@ impl Account {
             self.lookups.map(|bucket| bucket.at(&RECEIPT_LOOKUPS, now).until_whole(&RECEIPT_LOOKUPS, now));
         let admin_tries =
             self.admin_tries.map(|bucket| bucket.at(&ADMIN_TRIES, now).until_whole(&ADMIN_TRIES, now));
-        allowances.chain(nonces).chain(lookups).chain(admin_tries).fold(Wait::For(Span::ZERO), Wait::longer)
+        let outbox = [self.outbox.until_empty(now)];
+        allowances
+            .chain(outbox)
+            .chain(nonces)
+            .chain(lookups)
+            .chain(admin_tries)
+            .fold(Wait::For(Span::ZERO), Wait::longer)
     }
 
     /// Whether the owner gave it a plan or keys.

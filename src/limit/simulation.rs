@@ -16,6 +16,7 @@ use super::units::Units;
 use crate::client::AccountId;
 use crate::contract::{Attempt, Credit, End};
 use crate::endpoint::{EndpointName, Target};
+use crate::notice::Kinds;
 use crate::pay::amount::Price;
 use crate::time::{Millis, Span};
 
@@ -102,7 +103,7 @@ impl<'a> Simulation<'a> {
         let path = Target::named("/").ok()?.path;
         let target = Target { method: "GET".to_owned(), path, logical: Some(endpoint.clone()) };
         Some(Self {
-            rules: Rules { plans, plan, payment: load.pays },
+            rules: Rules { plans, plan, payment: load.pays, notices: Kinds::NONE },
             target,
             load,
             start,

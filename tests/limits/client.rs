@@ -17,6 +17,7 @@ use tollgate::limit::decision::{Admitted, Decision, Denied, Grant, Verdict};
 use tollgate::limit::plan::Plans;
 use tollgate::limit::standing::Standing;
 use tollgate::limit::units::Units;
+use tollgate::notice::Kinds;
 use tollgate::pay::amount::Amount;
 use tollgate::pay::x402::PaymentId;
 use tollgate::time::Millis;
@@ -35,7 +36,7 @@ pub(crate) fn plans(endpoint: &Value) -> Plans {
 
 /// What holds for the account: that plan, and payments are taken.
 pub(crate) fn rules(plans: &Plans) -> Rules<'_> {
-    Rules { plans, plan: "free", payment: true }
+    Rules { plans, plan: "free", payment: true, notices: Kinds::NONE }
 }
 
 /// An account that nothing is known of.

@@ -73,6 +73,12 @@ export async function startGate(options: GateOptions) {
       const database = await runtime.miniflare.getD1Database("LEDGER") as Database;
       return (await database.prepare(sql).bind(...values).all()).results;
     },
+    /** Runs what is run once a day, and waits for it. */
+    async daily(): Promise<void> {
+      const worker = await runtime.miniflare.getWorker() as unknown as { scheduled(event: { cron: string }): Promise<{ outcome: string }> };
+      const { outcome } = await worker.scheduled({ cron: "17 3 * * *" });
+      if (outcome !== "ok") throw new Error(`the daily run ended with ${outcome}`);
+    },
     /** As a deployment or an eviction ends it. */
     async stop(): Promise<void> {
       release(gate);
