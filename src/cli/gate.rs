@@ -88,7 +88,8 @@ impl Gate {
             let mut asked = query.to_vec();
             asked.extend(cursor.take().map(|cursor| ("cursor", cursor)));
             let page = self.ordered(&Order { query: asked, ..Order::get(path) })?;
-            items.extend(page.get("items").and_then(Value::as_array).cloned().unwrap_or_default());
+            let more = page.get("items").and_then(Value::as_array);
+            items.extend(more.ok_or_else(|| no_gate(&self.endpoint(path, &[]), "no list"))?.iter().cloned());
             cursor = page.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
             if cursor.is_none() {
                 return Ok(Value::Array(items));
@@ -128,9 +129,11 @@ fn json(call: &Call, answer: &Answer) -> Outcome<Value> {
 }
 
 fn read(url: &Url, answer: &Answer) -> Outcome<Value> {
-    answer.json().ok_or_else(|| {
-        Failure::refused(format!("{url} answers {} without JSON; is a Tollgate there?", answer.status))
-    })
+    answer.json().ok_or_else(|| no_gate(url, &format!("{} without JSON", answer.status)))
+}
+
+fn no_gate(url: &Url, what: &str) -> Failure {
+    Failure::refused(format!("{url} answers {what}; is a Tollgate there?"))
 }
 
 /// What the gate says of a request that it refuses.

@@ -51,7 +51,7 @@ pub(super) fn run(screen: Screen, http: &Http, gate: Option<&str>, arguments: &P
         "signed by {}; sending the payment",
         styled(NAME, payment.authorization.from.checksummed())
     ));
-    let answer = presented::send(screen, http, &call, &payment)?;
+    let presented = presented::send(screen, http, &call, &payment)?;
     let prover = Prover {
         screen,
         http,
@@ -61,8 +61,8 @@ pub(super) fn run(screen: Screen, http: &Http, gate: Option<&str>, arguments: &P
         payment: &payment,
         pinned: arguments.receipt_key.as_ref(),
     };
-    let settled = prover.settled(&answer)?;
-    conclude(screen, arguments, &call, &answer, Some(&settled))
+    let settled = prover.settled(&presented)?;
+    conclude(screen, arguments, &call, &presented.answer, Some(&settled))
 }
 
 fn show_offers(screen: Screen, call: &Call, answer: &Answer, challenge: &Challenge) {
@@ -143,7 +143,7 @@ fn to_json(arguments: &Pay, answer: &Answer, settled: Option<&Settled>) -> Value
     };
     let mut shown = json!({
         "status": answer.status,
-        "paid": settled.is_some_and(|settled| settled.transaction.is_some()),
+        "paid": settled.map_or(Some(false), |settled| settled.is_paid),
         "price": settled.map(|settled| settled.price.clone()),
         "transaction": settled.and_then(|settled| settled.transaction.clone()),
         "session": answer.header("Tollgate-Session"),

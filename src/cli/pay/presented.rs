@@ -17,8 +17,15 @@ const LONGEST_PAUSE: Span = Span::seconds(30);
 /// Methods that mean the same sent twice (RFC 9110 §9.2.2).
 const IDEMPOTENT: [&str; 6] = ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"];
 
+/// The answer to a payment.
+pub(super) struct Presented {
+    pub(super) answer: Answer,
+    /// An earlier try may have been the one that took the payment.
+    pub(super) is_again: bool,
+}
+
 /// Sends the request with its payment.
-pub(super) fn send(screen: Screen, http: &Http, call: &Call, payment: &OwnPayment) -> Outcome<Answer> {
+pub(super) fn send(screen: Screen, http: &Http, call: &Call, payment: &OwnPayment) -> Outcome<Presented> {
     let mut paid = call.clone();
     paid.headers.push(("PAYMENT-SIGNATURE".to_owned(), payment.header.clone()));
     let mut waited = Span::ZERO;
@@ -26,7 +33,7 @@ pub(super) fn send(screen: Screen, http: &Http, call: &Call, payment: &OwnPaymen
         let pause = match http.send(&paid) {
             Ok(answer) if answer.status == 503 && is_pending(&answer) => retry_after(&answer),
             Ok(answer) if matches!(answer.status, 402 | 409) => return Err(refused(call, &answer)),
-            Ok(answer) => return Ok(answer),
+            Ok(answer) => return Ok(Presented { answer, is_again: waited > Span::ZERO }),
             Err(failure) if failure.kind() == Kind::Unreachable && is_repeatable(&call.method) => PAUSE,
             Err(failure) => return Err(in_doubt(&failure.to_string())),
         };

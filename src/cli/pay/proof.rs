@@ -4,6 +4,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
+use super::presented::Presented;
 use crate::cli::clock;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::gate::Gate;
@@ -23,7 +24,9 @@ const PAUSE: Span = Span::seconds(1);
 pub(super) struct Settled {
     /// What it cost.
     pub(super) price: String,
-    /// The transaction, where the payment was taken.
+    /// Whether the payment was taken; `None` where an earlier try may have taken it.
+    pub(super) is_paid: Option<bool>,
+    /// The transaction, where the answer names it.
     pub(super) transaction: Option<String>,
     /// The receipt, signed, as it came.
     pub(super) receipt: Option<Value>,
@@ -45,38 +48,44 @@ pub(super) struct Prover<'a> {
 
 impl Prover<'_> {
     /// What is known of the payment, from the answer to it.
-    pub(super) fn settled(&self, answer: &Answer) -> Outcome<Settled> {
+    pub(super) fn settled(&self, presented: &Presented) -> Outcome<Settled> {
+        let answer = &presented.answer;
         let transaction = transaction(answer);
-        let mut settled = Settled {
-            price: self.payable.price(),
-            transaction: transaction.clone(),
-            receipt: None,
-            doubt: None,
-        };
-        let Some(transaction) = transaction else {
-            self.screen
-                .step(format!("answered {} without taking the payment: nothing was paid", answer.status));
-            return Ok(settled);
-        };
-        self.screen.step(format!(
-            "{} {}, transaction {transaction}",
-            styled(GOOD, "paid"),
-            self.payable.price()
-        ));
-        let Some(signed) = self.receipt(answer)? else {
-            settled.doubt = Some("the payment was taken, and the answer has no receipt".to_owned());
-            return Ok(settled);
-        };
-        settled.receipt = Some(json!(signed));
-        settled.doubt = self.doubt(answer, &signed, &transaction);
-        if settled.doubt.is_none() {
-            self.screen.step(format!("receipt: {}", shown(&signed)));
-            let session = answer.header("Tollgate-Session");
-            session.inspect(|session| {
-                self.screen.step(format!("elsewhere it is spent with -H 'Tollgate-Session: {session}'"));
-            });
+        let is_paid = if transaction.is_some() { Some(true) } else { (!presented.is_again).then_some(false) };
+        let mut settled =
+            Settled { price: self.payable.price(), is_paid, transaction, receipt: None, doubt: None };
+        match &settled.transaction {
+            Some(transaction) => {
+                let transaction = transaction.clone();
+                self.prove(&mut settled, answer, &transaction)?;
+            }
+            None if is_paid.is_none() => self.screen.step(format!(
+                "answered {}: the payment had been sent before, and was taken then if at all; it is not taken again",
+                answer.status
+            )),
+            None => self
+                .screen
+                .step(format!("answered {} without taking the payment: nothing was paid", answer.status)),
         }
         Ok(settled)
+    }
+
+    /// Adds the receipt of a payment that was taken.
+    fn prove(&self, settled: &mut Settled, answer: &Answer, transaction: &str) -> Outcome {
+        self.screen.step(format!("{} {}, transaction {transaction}", styled(GOOD, "paid"), settled.price));
+        let Some(signed) = self.receipt(answer)? else {
+            settled.doubt = Some("the payment was taken, and the answer has no receipt".to_owned());
+            return Ok(());
+        };
+        settled.receipt = Some(json!(signed));
+        settled.doubt = self.doubt(answer, &signed, transaction);
+        if settled.doubt.is_none() {
+            self.screen.step(format!("receipt: {}", shown(&signed)));
+            if let Some(session) = answer.header("Tollgate-Session") {
+                self.screen.step(format!("elsewhere it is spent with -H 'Tollgate-Session: {session}'"));
+            }
+        }
+        Ok(())
     }
 
     /// The gate that the request went to.
