@@ -126,11 +126,14 @@ fn the_secrets_that_a_deploy_needs_are_listed() {
     let text = fs::read_to_string(folder("good").join("whole.toml")).unwrap();
     let text = text.replace(
         "default_plan",
-        "origin_headers = { A = \"{secret:ORIGIN_KEY}\" }\nendpoints.x = { origin_headers = { B = \"{secret:OTHER}\" } }\ndefault_plan",
+        "webhook = { url = \"https://acme.test/hook\" }\norigin_headers = { A = \"{secret:ORIGIN_KEY}\" }\nendpoints.x = { origin_headers = { B = \"{secret:OTHER}\" } }\ndefault_plan",
     );
     let checked = check(&Document::parse(&text, Format::Toml).unwrap(), None);
     assert_eq!(checked.faults, []);
-    assert_eq!(checked.secrets, ["ORIGIN_KEY", "OTHER", "RECEIPT_SIGNING_KEY", "SESSION_KEY"]);
+    assert_eq!(
+        checked.secrets,
+        ["ORIGIN_KEY", "OTHER", "RECEIPT_SIGNING_KEY", "SESSION_KEY", "WEBHOOK_SECRET"]
+    );
 }
 
 #[test]

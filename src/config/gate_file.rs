@@ -255,6 +255,9 @@ fn secrets_of(config: &Config, faults: &mut Faults) -> Vec<String> {
         let _ = endpoint.origin_headers.fill(note, faults);
     }
     let mut named = named.into_inner();
+    if config.webhook.is_some() {
+        named.insert("WEBHOOK_SECRET".to_owned());
+    }
     if let Some(payment) = &config.payment {
         named.extend(["RECEIPT_SIGNING_KEY", "SESSION_KEY"].map(str::to_owned));
         if payment.facilitators.iter().any(|facilitator| facilitator.bearer) {

@@ -215,6 +215,24 @@ test("the owner sees the payments", async () => {
   failed(await owner("payments", "retry", `pay_${"0".repeat(32)}`, "--json"), 1);
 });
 
+test("the owner sees what was used and paid, as a table, as JSON and as CSV, and who did most", async () => {
+  const key = await keyWith("busy", "empty");
+  for (const _ of [1, 2]) json(await payer("pay", gate.at("/cpu"), "-H", key, "--yes", "--json"));
+  const ask = ["usage", "--account", "key:busy", "--group-by", "account,endpoint"];
+  const [row] = await eventually("the usage is in the ledger", async () => {
+    const rows = json(await owner(...ask, "--json")) as unknown as Table[];
+    return rows.some(({ calls, paid }) => calls === 2 && paid === "0.002") ? rows : undefined;
+  }) as [Table];
+  assert.deepEqual([row["account"], row["endpoint"]], ["key:busy", "*"]);
+  assert.match(printed(await owner(...ask)), /^ account +endpoint +calls +quantity .*\n.*\n key:busy +\* +2 .* 0\.002 /m);
+  const csv = printed(await owner(...ask, "--csv"));
+  assert.match(csv, /^account,endpoint,calls,quantity,overage_quantity,overage_charge,paid,credits,owed\r?\nkey:busy,\*,2,/);
+  assert.equal(failed(await owner("usage", "--from", "soon", "--json"), 1)["problem"].status, 400);
+  const top = json(await owner("top", "-n", "100", "--json")) as unknown as Table[];
+  assert.equal(top.find(({ client }) => client === "key:busy")!["request_count"], 2);
+  assert.match(printed(await owner("top", "-n", "1")), / client +requests +admitted +blocked +last request/);
+});
+
 test("a facilitator is asked what it supports", async () => {
   const settings = (url: string) => `[vars.TOLLGATE]\norigin = "https://api.acme.test"\ndefault_plan = "free"\n[vars.TOLLGATE.payment]\npay_to = "${PAYEE}"\nnetwork = "base-sepolia"\nfacilitators = ["${url}"]\n[vars.PLANS.free.endpoints."*"]\n`;
   const file = await written("wrangler.toml", settings(world.real.url));
