@@ -53,6 +53,7 @@ fn attempt() -> Attempt {
         request: "req_1".to_owned(),
         target: Target { method: "POST".to_owned(), path, logical: None },
         units: Units::parse_field("token=3, image=1").unwrap(),
+        paid: false,
     }
 }
 

@@ -241,16 +241,22 @@ impl Config {
     }
 
     fn check_prices(&self, faults: &mut Faults) {
-        let Some(payment) = &self.payment else { return };
         for (plan, endpoint) in self.plans.iter().flat_map(|(name, p)| p.endpoints().map(move |e| (name, e)))
         {
-            let OverLimit::Pay(sale) = &endpoint.policy.over_limit else { continue };
-            for method in &payment.tenders {
-                if let Err(error) = sale.price.to_amount(method.decimals()) {
-                    faults.add(
-                        format!("PLANS.{plan}.endpoints.\"{}\".price", endpoint.name),
-                        error.to_string(),
-                    );
+            let name = |member: &str| format!("PLANS.{plan}.endpoints.\"{}\".{member}", endpoint.name);
+            let Some(payment) = &self.payment else {
+                if endpoint.policy.per_call.is_some() {
+                    faults.add(name("payment"), "needs [vars.TOLLGATE.payment]: each call is to be paid");
+                }
+                continue;
+            };
+            let sale = match &endpoint.policy.over_limit {
+                OverLimit::Pay(sale) => Some(sale.price),
+                OverLimit::Block | OverLimit::Queue(_) | OverLimit::Degrade(_) => endpoint.policy.per_call,
+            };
+            for (tender, price) in payment.tenders.iter().filter_map(|tender| Some((tender, sale?))) {
+                if let Err(error) = price.to_amount(tender.decimals()) {
+                    faults.add(name("price"), error.to_string());
                 }
             }
         }

@@ -18,7 +18,7 @@ use crate::pay::amount::Amount;
 use crate::pay::purchase::{Service, Settlement};
 use crate::pay::receipt::SignedReceipt;
 use crate::pay::x402::{Payment, PaymentId};
-use crate::time::Millis;
+use crate::time::{Millis, Span};
 
 /// A call to an account object. The answer to each is named behind it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,6 +48,11 @@ pub enum AccountCall {
     Acknowledge(PaymentId),
     /// It is not known whether a payment went through. [`Done`]
     Doubt(Sum),
+    /// A payment failed, or is about to be asked about and may: how long must the next one wait, if this was one too
+    /// many? [`Option<Span>`]
+    FailPayment,
+    /// The payment that was counted beforehand did not fail. [`Done`]
+    UnfailPayment,
     /// The origin failed a paid request: its tokens are given back.
     /// Answered with where the client stands then: a list of [`Standing`].
     GiveBack(EndpointName, Tokens),
@@ -90,6 +95,14 @@ pub struct Attempt {
     /// What it uses beside one request, as far as known before.
     #[serde(default, skip_serializing_if = "Units::is_empty")]
     pub units: Units,
+    /// Whether a payment for this very call came with it, where each call is paid.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub paid: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// A settled payment and what it adds.
@@ -179,6 +192,10 @@ pub enum PaymentCall {
     /// A payment claims the challenge of MPP that this object is named for, which is good until then: was it free?
     /// [`bool`]
     ClaimChallenge(PaymentId, Millis),
+    /// The gate still makes the call that is paid for. [`Done`]
+    StillServing,
+    /// The origin answered the call that is paid for. [`Presented`]
+    Answered(Box<OriginAnswer>),
     /// The receipt of the answer that was paid for. [`Done`]
     StoreReceipt(SignedReceipt),
     /// The receipt, if it was made. [`Option<KeptReceipt>`]
@@ -202,6 +219,7 @@ pub enum PaymentCall {
 
 /// What a backend is told about a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "one is made and sent at a time")]
 #[serde(rename_all = "snake_case")]
 pub enum Attempted {
     /// The decision.
@@ -228,6 +246,47 @@ pub struct Presentation {
     pub service: Service,
     /// The id that its receipt will have.
     pub receipt_id: String,
+    /// What it buys.
+    #[serde(default)]
+    pub buys: Buys,
+}
+
+/// What a payment buys.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Buys {
+    /// More of a limit.
+    #[default]
+    Refill,
+    /// One call.
+    Call {
+        /// The hash of what is asked for: the same payment answers no other question.
+        question: String,
+        /// Whether another limit denies a new call now: only one that was made before is answered.
+        only_known: bool,
+    },
+}
+
+/// The origin's answer to a call that is paid for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OriginAnswer {
+    /// Its status.
+    pub status: u16,
+    /// All of it, unless it is too large to be kept, or a stream.
+    pub kept: Option<KeptAnswer>,
+}
+
+/// An answer as it is kept with its payment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeptAnswer {
+    /// Its status.
+    pub status: u16,
+    /// Its fields.
+    pub fields: Vec<(String, String)>,
+    /// Its body in base64, if it has one.
+    pub body: Option<String>,
 }
 
 /// What became of a payment that was presented.
@@ -244,6 +303,38 @@ pub enum Presented {
         /// The id of its receipt.
         receipt_id: String,
     },
+    /// It is good, and the gate is to call the origin now and tell what it answered.
+    Serve {
+        /// The decision that lets the call pass.
+        decision: Decision,
+        /// The id of its receipt.
+        receipt_id: String,
+    },
+    /// The answer that the gate holds is paid for, and is handed on.
+    Sold {
+        /// How it was settled.
+        settlement: Settlement,
+        /// The id of its receipt.
+        receipt_id: String,
+    },
+    /// The answer that the gate holds is not sold: it is handed on, and nothing was taken.
+    NotSold,
+    /// The call was made before, and this was its answer.
+    Kept {
+        /// The answer.
+        answer: KeptAnswer,
+        /// How it was settled; nothing was taken for an answer that is not sold.
+        settlement: Option<Settlement>,
+        /// The id of its receipt.
+        receipt_id: String,
+    },
+    /// Another limit denies the call.
+    Denied {
+        /// The decision.
+        decision: Decision,
+    },
+    /// Another limit denies a new call, and none was made with this payment.
+    NotKnown,
     /// It was credited before, to this client.
     Used {
         /// The id of its receipt.
@@ -255,6 +346,11 @@ pub enum Presented {
     Refused {
         /// Why, in the facilitator's words.
         reason: String,
+    },
+    /// Too many payments of this client failed; this one was not looked at.
+    TooManyFailures {
+        /// How long it must wait.
+        wait: Span,
     },
     /// No facilitator answered; nothing was begun.
     Unavailable {

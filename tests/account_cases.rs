@@ -471,6 +471,7 @@ fn full_account(plans: &Plans) -> Account {
         request: request.to_owned(),
         target: Target { method: "GET".to_owned(), path: CanonicalPath::parse(path).unwrap(), logical: None },
         units: client::units(units),
+        paid: false,
     };
     let grants = [("bucket", "0.5"), ("request-60s", "7"), ("token-60s-sliding", "7")]
         .map(|(limit, quantity)| Grant { limit: limit.to_owned(), quantity: quantity.parse().unwrap() });
@@ -503,6 +504,7 @@ fn full_account(plans: &Plans) -> Account {
     account = account.attempt(&rules, &attempt("req_5", "/sold", ""), Millis::new(START + 41_123)).0;
     let account = account.sign_in("8f14e45fceea167a".to_owned(), at(300), at(42)).0;
     let account = account.look_up_receipt(at(42)).0.try_admin(false, at(42)).0;
+    let account = account.fail_payment(at(42)).0;
     let key = ApiKey::new([7; 32]).hash();
     let account = account.with_plan(Some("gold".to_owned())).with_key(key.clone(), [Scope::Decide].into());
     account.told_uses(&[(key.clone(), at(1))]).present_key(&key, at(120)).0
@@ -523,7 +525,7 @@ fn stored_form_is_pinned() {
 fn an_account_stored_before_there_were_keys_and_plans_of_its_own_still_reads() {
     let mut golden: Value = serde_json::from_str(include_str!("golden/account_v1.json")).unwrap();
     let members = golden["v1"].as_object_mut().unwrap();
-    for added in ["plan", "keys", "admin_tries", "outbox"] {
+    for added in ["plan", "keys", "admin_tries", "outbox", "failures"] {
         assert!(members.remove(added).is_some(), "{added}");
     }
     let sold = &mut members["usage"]["hours"]["472222"]["GET /sold"];
@@ -547,6 +549,7 @@ fn the_pinned_account_holds_everything_that_an_account_can() {
         "/nonces/8f14e45fceea167a",
         "/lookups/level",
         "/admin_tries/level",
+        "/failures/level",
         "/plan",
         "/keys",
         "/usage/hours",

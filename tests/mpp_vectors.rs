@@ -18,7 +18,7 @@ use tollgate::pay::mpp::challenge::{Challenge, ChallengeKeys, Place};
 use tollgate::pay::mpp::credential::Credential;
 use tollgate::pay::mpp::{CredentialFault, Receipt, evm};
 use tollgate::pay::network::{Network, known_asset};
-use tollgate::pay::offer::{EvmTender, Offer, Tender, TransferMethod};
+use tollgate::pay::offer::{EvmTender, Flow, Offer, Tender, TransferMethod};
 use tollgate::pay::x402::facilitator::request_body;
 use tollgate::pay::x402::{PaymentRefused, Signer, Version, v2};
 use tollgate::time::Millis;
@@ -43,6 +43,7 @@ fn offer(atomic: u128) -> Offer {
         }),
         amount: Amount::new(atomic),
         max_timeout_seconds: 60,
+        flow: Flow::Upfront,
     }
 }
 

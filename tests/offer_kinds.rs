@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tollgate::pay::amount::Amount;
 use tollgate::pay::eip712::{EXACT_PROXY, Hash32, PermitWitnessTransfer, Signature, recover};
 use tollgate::pay::network::{Network, known_asset};
-use tollgate::pay::offer::{EvmTender, Offer, OpaqueTender, Resource, Tender, TransferMethod};
+use tollgate::pay::offer::{EvmTender, Flow, Offer, OpaqueTender, Resource, Tender, TransferMethod};
 use tollgate::pay::x402::facilitator::{SettleAnswer, read_settle, request_body};
 use tollgate::pay::x402::{Means, Payment, PaymentRefused, Signer, v1, v2};
 
@@ -34,7 +34,12 @@ fn permit2_offer() -> Offer {
         pay_to: ANVIL_2.parse().unwrap(),
         transfer_method: TransferMethod::Permit2,
     };
-    Offer { tender: Tender::Evm(tender), amount: Amount::new(10_000), max_timeout_seconds: 60 }
+    Offer {
+        tender: Tender::Evm(tender),
+        amount: Amount::new(10_000),
+        max_timeout_seconds: 60,
+        flow: Flow::Upfront,
+    }
 }
 
 fn solana_offer() -> Offer {
@@ -48,7 +53,12 @@ fn solana_offer() -> Offer {
         symbol: "USDC".to_owned(),
         extra: extra.as_object().unwrap().clone(),
     };
-    Offer { tender: Tender::Opaque(tender), amount: Amount::new(1_000), max_timeout_seconds: 60 }
+    Offer {
+        tender: Tender::Opaque(tender),
+        amount: Amount::new(1_000),
+        max_timeout_seconds: 60,
+        flow: Flow::Upfront,
+    }
 }
 
 fn resource() -> Resource {

@@ -19,7 +19,7 @@ use tollgate::pay::{
         recover,
     },
     network::{Network, known_asset},
-    offer::{EvmTender, Offer, Resource, Tender, TransferMethod},
+    offer::{EvmTender, Flow, Offer, Resource, Tender, TransferMethod},
     receipt::{PinnedKey, Receipt, ReceiptError, SignedReceipt, sha256_label},
     x402::{
         Payment, PaymentRefused, SettlementResponse, Signer, Version,
@@ -54,7 +54,12 @@ fn offer_on(network: &str, amount: u128) -> Offer {
         pay_to: address(ANVIL_2),
         transfer_method: TransferMethod::Eip3009,
     };
-    Offer { tender: Tender::Evm(tender), amount: Amount::new(amount), max_timeout_seconds: 60 }
+    Offer {
+        tender: Tender::Evm(tender),
+        amount: Amount::new(amount),
+        max_timeout_seconds: 60,
+        flow: Flow::Upfront,
+    }
 }
 
 /// What WIRE V2 pays.

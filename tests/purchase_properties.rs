@@ -17,6 +17,7 @@ use std::cell::Cell;
 use proptest::prelude::*;
 use tollgate::limit::tokens::Tokens;
 use tollgate::pay::amount::Amount;
+use tollgate::pay::chain::Finding;
 use tollgate::pay::eip712::Hash32;
 use tollgate::pay::purchase::{Event, Progress, Purchase, SettlementPolicy, State, Step, StoredPurchase};
 use tollgate::pay::x402::facilitator::{SettleAnswer, VerifyAnswer};
@@ -57,6 +58,8 @@ fn faults() -> impl Strategy<Value = Fault> {
 struct World {
     now: u64,
     settled_on_chain: bool,
+    /// The payer used the nonce for something else.
+    spent_elsewhere: bool,
     pending_at_account: bool,
     credits_seen_by_account: u32,
     credited_tokens: u32,
@@ -71,11 +74,22 @@ impl World {
 
     fn settle(&mut self) -> SettleAnswer {
         self.settle_calls.set(self.settle_calls.get() + 1);
-        if self.settled_on_chain {
+        if self.settled_on_chain || self.spent_elsewhere {
             return SettleAnswer::NonceUsed { reason: "invalid_exact_evm_nonce_already_used".to_owned() };
         }
         self.settled_on_chain = true;
         SettleAnswer::Settled { transaction: Hash32::new([7; 32]).to_string(), payer: None }
+    }
+
+    fn chain_says(&self) -> Finding {
+        if self.spent_elsewhere {
+            return Finding::Never { why: "authorization_used_for_another_payment".to_owned() };
+        }
+        if self.settled_on_chain {
+            Finding::Paid { transaction: Hash32::new([7; 32]) }
+        } else {
+            Finding::Unused
+        }
     }
 
     /// Idempotent, as the account is (see the account's own tests).
@@ -91,6 +105,7 @@ fn policy(limit: u128) -> SettlementPolicy {
         unconfirmed_limit: Amount::new(limit),
         give_up_after: Span::seconds(86_460),
         receipt_patience: Span::seconds(300),
+        asks_chain: false,
     }
 }
 
@@ -140,6 +155,8 @@ fn perform(world: &mut World, purchase: &Purchase, step: &Step, fault: Fault) ->
         Step::Record => Event::Recorded(purchase.state()),
         Step::SignReceipt => Event::ReceiptSigned(Box::new(payments::receipt())),
         Step::KeepReceipt => Event::ReceiptKept,
+        Step::AskChain => Event::ChainSaid(world.chain_says()),
+        Step::Admit | Step::ForgetAnswer => panic!("no refill has this step: {step:?}"),
         Step::Rest(_) => Event::Resumed,
     };
     match fault {
@@ -217,6 +234,28 @@ proptest! {
         }
     }
 
+    /// Where the chain can be asked, it decides: whatever fails, what was settled is credited with its transaction, though
+    /// the owner's limit is nothing.
+    #[test]
+    fn with_a_chain_to_ask_no_doubt_remains(faults in prop::collection::vec(faults(), 0..40)) {
+        let mut world = World::default();
+        let policy = SettlementPolicy { asks_chain: true, ..policy(0) };
+        let purchase = run(&mut world, &faults, &policy);
+        prop_assert_eq!(world.credited_tokens > 0, world.settled_on_chain, "{:?}", purchase);
+        prop_assert!(purchase.settlement().is_none_or(|settlement| settlement.confirmed));
+        prop_assert!(!world.pending_at_account);
+    }
+
+    /// A payer who used the nonce for something else gets nothing for it.
+    #[test]
+    fn a_nonce_that_was_spent_elsewhere_buys_nothing(faults in prop::collection::vec(faults(), 0..40)) {
+        let mut world = World { spent_elsewhere: true, ..World::default() };
+        let policy = SettlementPolicy { asks_chain: true, ..policy(1_000_000) };
+        let purchase = run(&mut world, &faults, &policy);
+        prop_assert_eq!((world.credited_tokens, world.pending_at_account), (0, false), "{:?}", purchase);
+        prop_assert!(!purchase.is_stored(), "{purchase:?}");
+    }
+
     /// Events in an order that no driver would send still credit nothing without a settlement.
     #[test]
     fn no_order_of_events_credits_without_a_settlement(order in prop::collection::vec(0..9_usize, 0..60)) {
@@ -261,6 +300,40 @@ fn a_used_nonce_is_a_refusal_only_before_settling_began() {
         });
     assert_eq!(second.step(Millis::new(START + 1_100)), Step::Credit);
     assert!(!second.settlement().unwrap().confirmed);
+}
+
+/// The first try took the last of the money, and its answer was lost: that the second finds none is no refusal.
+#[test]
+fn an_empty_wallet_after_settling_began_is_no_refusal() {
+    let begun = [
+        Event::Verified(Some("f".to_owned()), VerifyAnswer::Valid { payer: None }),
+        Event::Announced,
+        Event::Settled(SettleAnswer::Unknown { why: "cut".to_owned(), transaction: None }),
+        Event::Retried,
+        Event::Settled(SettleAnswer::Refused { reason: "insufficient_funds".to_owned() }),
+    ];
+    let purchase = begun.into_iter().fold(payments::purchase(Millis::new(START)), |p, event| {
+        p.apply(event, &policy(1_000_000), Millis::new(START))
+    });
+    assert_eq!((purchase.state(), purchase.progress()), (State::Unknown, Progress::Pending));
+}
+
+/// What is held for the owner is tried again when the owner says so, and not by itself.
+#[test]
+fn the_owner_has_a_held_payment_tried_again() {
+    let held = [
+        Event::Verified(Some("f".to_owned()), VerifyAnswer::Valid { payer: None }),
+        Event::Announced,
+        Event::Settled(SettleAnswer::Unknown { why: "cut".to_owned(), transaction: None }),
+        Event::Retried,
+        Event::Settled(SettleAnswer::NonceUsed { reason: "nonce_already_used".to_owned() }),
+        Event::Recorded(State::Held),
+    ];
+    let now = Millis::new(START);
+    let held = held.into_iter().fold(payments::purchase(now), |p, event| p.apply(event, &policy(0), now));
+    assert_eq!((held.state(), held.step(now)), (State::Held, Step::Rest(None)));
+    assert_eq!(held.clone().apply(Event::Resumed, &policy(0), now).step(now), Step::Rest(None));
+    assert_eq!(held.apply(Event::Retried, &policy(0), now).step(now), Step::Settle);
 }
 
 /// Another payment's transaction settles nothing: the outcome stays unknown.

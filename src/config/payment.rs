@@ -8,7 +8,7 @@ use url::Url;
 use super::table::{Faults, Table, parsed, text, texts};
 use super::{base_url, list, positive_span};
 use crate::pay::amount::{Amount, Price};
-use crate::pay::offer::{Offer, Tender};
+use crate::pay::offer::{Flow, Offer, Tender};
 use crate::time::Span;
 
 /// How payments are taken.
@@ -22,6 +22,8 @@ pub struct PaymentConfig {
     pub max_timeout: Span,
     /// Without a chain to ask, the most that a doubtful payment may be credited.
     pub unconfirmed_limit: Price,
+    /// A chain node that settles doubts, if there is one.
+    pub rpc: Option<Url>,
     /// How long a facilitator may take to verify.
     pub verify_timeout: Span,
     /// How long a facilitator may take to settle.
@@ -46,7 +48,7 @@ impl PaymentConfig {
         let tenders = tender::read(&mut t, faults);
         let facilitators = read_facilitators(&mut t, faults);
         let mpp = reads_mpp(&mut t, faults);
-        let unused = ["rpc", "session"].into_iter().filter(|name| t.value(name).is_some());
+        let unused = ["session"].into_iter().filter(|name| t.value(name).is_some());
         let without_effect: Vec<String> = unused.map(|name| format!("TOLLGATE.payment.{name}")).collect();
         let config = Self {
             tenders,
@@ -55,6 +57,7 @@ impl PaymentConfig {
             unconfirmed_limit: t
                 .optional("unconfirmed_limit", parsed, faults)
                 .or_else(|| "1.00".parse().ok())?,
+            rpc: t.optional("rpc", rpc, faults),
             verify_timeout: t.optional("verify_timeout", positive_span, faults).unwrap_or(Span::seconds(5)),
             settle_timeout: t.optional("settle_timeout", positive_span, faults).unwrap_or(Span::seconds(30)),
             mpp,
@@ -72,6 +75,7 @@ impl PaymentConfig {
             tender: tender.clone(),
             amount,
             max_timeout_seconds: self.max_timeout.seconds_up(),
+            flow: Flow::Upfront,
         };
         let priced =
             self.tenders.iter().filter_map(|tender| Some((tender, price.to_amount(tender.decimals()).ok()?)));
@@ -135,6 +139,14 @@ fn reads_mpp(t: &mut Table<'_>, faults: &mut Faults) -> bool {
         faults.add(t.name_of("methods"), "must hold x402; mpp is spoken beside it");
     }
     methods.contains(&"mpp")
+}
+
+/// Reads the URL of a chain node. Its key may stand in its query.
+fn rpc(value: &Value) -> Result<Url, String> {
+    let url = Url::parse(text(value)?).map_err(|error| format!("is not a URL: {error}"))?;
+    let mut base = url.clone();
+    base.set_query(None);
+    base_url(&Value::from(base.as_str())).map(|_| url)
 }
 
 fn max_timeout(value: &Value) -> Result<Span, String> {

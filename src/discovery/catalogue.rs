@@ -11,7 +11,7 @@ use crate::limit::allowance::BUCKET;
 use crate::limit::plan::{Endpoint, OverLimit, Policy, Sale};
 use crate::limit::tokens::Tokens;
 use crate::limit::units::REQUEST;
-use crate::pay::offer::Offer;
+use crate::pay::offer::{Flow, Offer};
 use crate::pay::x402::v2;
 
 /// How long what is said here may be kept by whoever reads it, in seconds.
@@ -83,13 +83,18 @@ impl Catalogue {
 
 impl Ware {
     fn of(endpoint: &Endpoint, config: &Config, payment: &PaymentConfig) -> Option<Self> {
-        let OverLimit::Pay(sale) = &endpoint.policy.over_limit else { return None };
-        let offers = payment.offers(&sale.price);
+        let (price, gains, flow) = match (endpoint.policy.per_call, &endpoint.policy.over_limit) {
+            (Some(price), _) => (price, vec![Gain::one_call()], Flow::Authorization),
+            (None, OverLimit::Pay(sale)) => (sale.price, gains(&endpoint.policy, sale), Flow::Upfront),
+            (None, OverLimit::Block | OverLimit::Queue(_) | OverLimit::Degrade(_)) => return None,
+        };
+        let offers: Vec<Offer> =
+            payment.offers(&price).into_iter().map(|offer| offer.settled(flow)).collect();
         let place = config.endpoints.pattern(&endpoint.name).unwrap_or(endpoint.pattern()).place();
         (!offers.is_empty()).then(|| Self {
             endpoint: endpoint.name.clone(),
             place: OwnedPlace::of(place),
-            gains: gains(&endpoint.policy, sale),
+            gains,
             offers,
         })
     }
@@ -149,6 +154,11 @@ impl Ware {
 }
 
 impl Gain {
+    /// Where each call is paid, a payment adds to no limit.
+    fn one_call() -> Self {
+        Self { limit: "price".to_owned(), unit: REQUEST.to_owned(), adds: Tokens::ONE }
+    }
+
     fn to_json(&self) -> Value {
         json!({ "name": self.limit, "unit": self.unit, "adds": number(self.adds) })
     }

@@ -98,6 +98,11 @@ fn handle(account: Account, call: AccountCall, rules: &Rules<'_>, now: Millis) -
                 None => answered(account, &None::<Decision>),
             }
         }
+        AccountCall::FailPayment => {
+            let (account, wait) = account.fail_payment(now);
+            answered(account, &wait)
+        }
+        AccountCall::UnfailPayment => done(account.unfail_payment(now)),
         AccountCall::GiveBack(endpoint, tokens) => {
             let grant = Grant { limit: BUCKET.to_owned(), quantity: tokens };
             let account = account.granted(rules, &endpoint, &grant, now);

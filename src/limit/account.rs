@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::allowance::{Allowance, CONCURRENT, Denier, LOOKS_AHEAD, Need, NoTurn};
 use super::bucket::{Bucket, BucketPolicy, Wait};
 use super::decision::{Admitted, Decision, Denied, DeniedBy, Grant, SaleTerms, Verdict};
+use super::failures::Failures;
 use super::plan::{Endpoint, OverLimit, Plan, Plans, Policy, QueuePolicy, Sale};
 use super::standing::Standing;
 use super::tokens::{Rate, Tokens};
@@ -23,6 +24,7 @@ use crate::contract::{Attempt, Credit, End};
 use crate::endpoint::EndpointName;
 use crate::notice::outbox::Outbox;
 use crate::notice::{Kinds, Occurrence, Sum};
+use crate::pay::amount::Price;
 use crate::pay::x402::PaymentId;
 use crate::time::{Millis, Span};
 
@@ -88,6 +90,9 @@ pub struct Account {
     /// Admin tokens that may be tried before this address must wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     admin_tries: Option<Bucket>,
+    /// Payments that may fail before this client must wait with the next one.
+    #[serde(default, skip_serializing_if = "Failures::is_empty")]
+    failures: Failures,
     /// The plan that the owner gave this account, in place of the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     plan: Option<String>,
@@ -123,6 +128,7 @@ impl Account {
             nonces: BTreeMap::new(),
             lookups: None,
             admin_tries: None,
+            failures: Failures::default(),
             plan: None,
             keys: KeyRing::default(),
             usage: Usage::default(),
@@ -162,8 +168,14 @@ impl Account {
         let policy = &endpoint.policy;
         let allowance = self.take_allowance(endpoint, now);
         let need = Need::of_request(policy, &attempt.units);
-        let (allowance, verdict) = decide(allowance, policy, &need, &attempt.request, now);
-        let verdict = self.with_terms(verdict, rules);
+        let (allowance, verdict) = match policy.per_call {
+            Some(price) if !attempt.paid => {
+                let verdict = unpaid(&allowance, policy, price, &need, &attempt.request, now);
+                (allowance, verdict)
+            }
+            _ => decide(allowance, policy, &need, &attempt.request, now),
+        };
+        let verdict = self.with_terms(verdict, rules, now);
         match &verdict {
             Verdict::Admitted(admitted) if admitted.wait == Span::ZERO => {
                 self.usage.count_call(&endpoint.name, now);
@@ -200,11 +212,13 @@ impl Account {
         allowance.at(&endpoint.policy, now)
     }
 
-    /// What only the account knows of a denial: whether payments are taken, and whether one is on its way.
-    fn with_terms(&self, verdict: Verdict, rules: &Rules<'_>) -> Verdict {
+    /// What only the account knows of a denial: whether payments are taken, whether one is on its way, and whether too
+    /// many have failed.
+    fn with_terms(&self, verdict: Verdict, rules: &Rules<'_>, now: Millis) -> Verdict {
         let Verdict::Denied(denied) = verdict else { return verdict };
         let offer = denied.offer.filter(|_| rules.payment);
-        Verdict::Denied(Denied { offer, payment_pending: !self.pending.is_empty(), ..denied })
+        let payment_pending = !self.pending.is_empty();
+        Verdict::Denied(Denied { offer, payment_pending, failures_wait: self.failures.wait(now), ..denied })
     }
 
     /// Where the client stands at each endpoint of its plan; nothing is spent.
@@ -272,6 +286,22 @@ impl Account {
         let taken = bucket.take(Tokens::ONE, &ADMIN_TRIES, now);
         self.admin_tries = if is_right { self.admin_tries } else { Some(taken.unwrap_or(bucket)) };
         (self, taken.is_ok())
+    }
+
+    /// Counts a payment that failed, or one that is about to be asked about and may; how long the next one must wait,
+    /// when this was one too many.
+    #[must_use]
+    pub fn fail_payment(mut self, now: Millis) -> (Self, Option<Span>) {
+        let wait = self.failures.wait(now);
+        self.failures = self.failures.with_one(now);
+        (self, wait)
+    }
+
+    /// Takes back that a payment was counted as failed: it was good, or nobody could tell.
+    #[must_use]
+    pub fn unfail_payment(mut self, now: Millis) -> Self {
+        self.failures = self.failures.without_one(now);
+        self
     }
 
     /// The plan that the owner gave this account.
@@ -386,6 +416,7 @@ impl Account {
         let admin_tries = self.admin_tries.map(|bucket| bucket.at(&ADMIN_TRIES, now));
         self.admin_tries = admin_tries.filter(|bucket| bucket.level() < ADMIN_TRIES.capacity);
         self.tidy_outbox(rules, now);
+        self.failures = self.failures.tidied(now);
         for endpoint in rules.plan().into_iter().flat_map(Plan::endpoints) {
             if self.allowances.contains_key(&endpoint.name) {
                 let allowance = self.take_allowance(endpoint, now);
@@ -440,9 +471,9 @@ impl Account {
             self.lookups.map(|bucket| bucket.at(&RECEIPT_LOOKUPS, now).until_whole(&RECEIPT_LOOKUPS, now));
         let admin_tries =
             self.admin_tries.map(|bucket| bucket.at(&ADMIN_TRIES, now).until_whole(&ADMIN_TRIES, now));
-        let outbox = [self.outbox.until_empty(now)];
+        let others = [self.outbox.until_empty(now), self.failures.until_forgotten(now)];
         allowances
-            .chain(outbox)
+            .chain(others)
             .chain(nonces)
             .chain(lookups)
             .chain(admin_tries)
@@ -460,6 +491,25 @@ impl Account {
     pub fn is_whole(&self, rules: &Rules<'_>, now: Millis) -> bool {
         self.usage.unflushed_since().is_none() && self.until_whole(rules, now) == Wait::For(Span::ZERO)
     }
+}
+
+/// A call that is to be paid and is not: denied for its price where the limits would let it pass, and else as they deny
+/// it. It counts nowhere.
+fn unpaid(
+    allowance: &Allowance,
+    policy: &Policy,
+    price: Price,
+    need: &Need,
+    request: &str,
+    now: Millis,
+) -> Verdict {
+    let offer = Some(SaleTerms { price, grants: Vec::new(), one_call: true });
+    Verdict::Denied(match decide(allowance.clone(), policy, need, request, now).1 {
+        Verdict::Denied(denied) => Denied { offer, ..denied },
+        Verdict::Admitted(_) | Verdict::NoAccess => {
+            Denied::new(DeniedBy::Price, "price".to_owned(), None, offer)
+        }
+    })
 }
 
 /// Decides, and makes of a denial's wait a promise.
@@ -569,7 +619,7 @@ fn wait_in_line(
                 NoTurn::Never => (DeniedBy::Limit, None),
             };
             let limit = deniers.first().map_or_else(|| policy.first_limit(), |denier| denier.limit.clone());
-            (allowance, Verdict::Denied(Denied { by, limit, wait, offer: None, payment_pending: false }))
+            (allowance, Verdict::Denied(Denied::new(by, limit, wait, None)))
         }
     }
 }
@@ -589,7 +639,7 @@ fn deny(allowance: Allowance, deniers: &[Denier], offer: Option<SaleTerms>) -> (
         Some(Wait::For(span)) => Some(span),
         Some(Wait::Never) | None => None,
     };
-    (allowance, Verdict::Denied(Denied { by, limit, wait, offer, payment_pending: false }))
+    (allowance, Verdict::Denied(Denied::new(by, limit, wait, offer)))
 }
 
 /// What one payment would add to the limits that deny, if the request passes then: nobody pays in vain.
@@ -608,5 +658,5 @@ fn terms(
     let paid =
         grants.iter().fold(allowance.clone(), |paid, grant| paid.granted(&grant.limit, grant.quantity, now));
     let helps = paid.check(policy, need, now).is_empty();
-    helps.then_some(SaleTerms { price: sale.price, grants })
+    helps.then_some(SaleTerms { price: sale.price, grants, one_call: false })
 }

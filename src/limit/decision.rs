@@ -72,6 +72,8 @@ pub enum DeniedBy {
     Slots,
     /// As many requests wait as may.
     QueueFull,
+    /// No limit: each call is paid, and this one is not.
+    Price,
 }
 
 impl DeniedBy {
@@ -82,6 +84,7 @@ impl DeniedBy {
             Self::Limit => ProblemKind::RateLimited,
             Self::Slots => ProblemKind::TooManyConcurrent,
             Self::QueueFull => ProblemKind::QueueFull,
+            Self::Price => ProblemKind::PaymentRequired,
         }
     }
 }
@@ -100,16 +103,30 @@ pub struct Denied {
     pub offer: Option<SaleTerms>,
     /// A payment of this account is being settled, or its outcome is unknown: nobody may be asked to pay again.
     pub payment_pending: bool,
+    /// Too many payments of this account failed: for so long none is looked at.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub failures_wait: Option<Span>,
 }
 
-/// The terms of a refill.
+impl Denied {
+    /// A denial as the limits alone decide it.
+    #[must_use]
+    pub const fn new(by: DeniedBy, limit: String, wait: Option<Span>, offer: Option<SaleTerms>) -> Self {
+        Self { by, limit, wait, offer, payment_pending: false, failures_wait: None }
+    }
+}
+
+/// The terms of a refill, or of one call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SaleTerms {
     /// What it costs.
     pub price: Price,
-    /// What it adds, to each limit that denied.
+    /// What it adds, to each limit that denied; nothing where one call is sold.
     pub grants: Vec<Grant>,
+    /// Whether it pays for one call, and adds to no limit.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub one_call: bool,
 }
 
 /// What a payment adds to a limit.

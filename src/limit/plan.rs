@@ -51,6 +51,8 @@ pub struct Policy {
     pub slots: Option<SlotPolicy>,
     /// What happens over the limit.
     pub over_limit: OverLimit,
+    /// What each call costs, where each one is paid (`payment: always`).
+    pub per_call: Option<Price>,
 }
 
 /// What happens to a request over the limit.
@@ -175,7 +177,7 @@ impl Endpoint {
 
 /// Members of a plan's endpoint that HTTP.md names and this version does not enforce. They are faults, not ignored:
 /// a limit that is written and not enforced would be worse than none.
-const NOT_YET: [&str; 3] = ["quotas", "credits", "payment"];
+const NOT_YET: [&str; 2] = ["quotas", "credits"];
 /// How long a slot is held at most where the plan does not say.
 const DEFAULT_EXPIRY: Span = Span::seconds(60);
 /// How long and how many requests wait where the plan does not say.
@@ -190,6 +192,7 @@ impl Policy {
         windows.extend(read_windows(&mut table, "sliding_windows", Motion::Sliding, faults));
         check_names(table.name(), &windows, faults);
         let slots = read_slots(&mut table, faults);
+        let per_call = read_per_call(&mut table, faults);
         let over_limit = read_over_limit(&mut table, bucket.is_some() || !windows.is_empty(), faults);
         for member in NOT_YET {
             if table.value(member).is_some() {
@@ -197,7 +200,7 @@ impl Policy {
             }
         }
         table.finish(faults);
-        Some(Self { bucket, cost, windows, slots, over_limit: over_limit? })
+        Some(Self { bucket, cost, windows, slots, over_limit: over_limit?, per_call })
     }
 
     /// Whether the end of an admitted request matters: it holds a slot, or units are counted that only its end tells.
@@ -328,6 +331,26 @@ fn positive(value: &Value) -> Result<Tokens, String> {
     match number(value)? {
         Tokens::ZERO => Err("must be more than 0".to_owned()),
         tokens => Ok(tokens),
+    }
+}
+
+/// `payment: always` and its price: what each call costs, where each one is paid.
+fn read_per_call(table: &mut Table<'_>, faults: &mut Faults) -> Option<Price> {
+    match table.optional("payment", text, faults)? {
+        "always" => {
+            let sells_refills = table.value("over_limit") == Some(&Value::from("pay"));
+            for (member, is_wrong) in [("refill", true), ("over_limit", sells_refills)] {
+                if is_wrong && table.value(member).is_some() {
+                    faults
+                        .add(table.name_of(member), "has no meaning where `payment: always` sells each call");
+                }
+            }
+            table.required("price", price, faults)
+        }
+        other => {
+            faults.add(table.name_of("payment"), format!("`{other}` is not a way to pay; write always"));
+            None
+        }
     }
 }
 

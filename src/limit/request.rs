@@ -104,13 +104,7 @@ mod tests {
 
     #[test]
     fn a_denied_request_is_not_denied_for_ever() {
-        let denied = Denied {
-            by: DeniedBy::Limit,
-            limit: "w".into(),
-            wait: None,
-            offer: None,
-            payment_pending: false,
-        };
+        let denied = Denied::new(DeniedBy::Limit, "w".into(), None, None);
         let record = record().decided(&decision(Verdict::Denied(denied)));
         assert_eq!((record.admitted(), record.to_end()), (None, None));
     }

@@ -10,7 +10,7 @@ pub use pace::{Pace, PaceError};
 pub use summary::{Counts, Summary};
 
 use super::account::{Account, Rules};
-use super::decision::{Decision, Denied, SaleTerms, Verdict};
+use super::decision::{Decision, Denied, DeniedBy, SaleTerms, Verdict};
 use super::plan::{Endpoint, Plan, Plans};
 use super::units::Units;
 use crate::client::AccountId;
@@ -114,8 +114,12 @@ impl<'a> Simulation<'a> {
     }
 
     fn step(&mut self, account: Account, now: Millis) -> (Account, Outcome) {
-        let attempt =
-            Attempt { request: self.next.to_string(), target: self.target.clone(), units: Units::default() };
+        let attempt = Attempt {
+            request: self.next.to_string(),
+            target: self.target.clone(),
+            units: Units::default(),
+            paid: false,
+        };
         let (account, decision) = account.attempt(&self.rules, &attempt, now);
         match offer_of(&decision) {
             Some(terms) => self.pay(account, &decision.endpoint, terms, &attempt, now),
@@ -136,7 +140,8 @@ impl<'a> Simulation<'a> {
             return (account, Outcome::Refused { limit: "payment".to_owned(), wait: None });
         };
         let paid = account.credit(&self.rules, &credit, now).acknowledge(&credit.payment);
-        let (account, decision) = paid.attempt(&self.rules, attempt, now);
+        let again = Attempt { paid: terms.one_call, ..attempt.clone() };
+        let (account, decision) = paid.attempt(&self.rules, &again, now);
         match self.outcome(&decision, attempt) {
             Outcome::Refused { limit, wait } => (account, Outcome::Refused { limit, wait }),
             _ => (account, Outcome::Paid(terms.price)),
@@ -197,7 +202,10 @@ impl<'a> Simulation<'a> {
 
 fn offer_of(decision: &Decision) -> Option<&SaleTerms> {
     match &decision.verdict {
-        Verdict::Denied(denied) => denied.offer.as_ref(),
+        // Where each call is paid, no price helps against the other limits.
+        Verdict::Denied(denied) => {
+            denied.offer.as_ref().filter(|terms| !terms.one_call || denied.by == DeniedBy::Price)
+        }
         Verdict::Admitted(_) | Verdict::NoAccess => None,
     }
 }

@@ -19,6 +19,27 @@ pub struct Offer {
     pub amount: Amount,
     /// How long a payment that a client signs for it should stay valid, in seconds.
     pub max_timeout_seconds: u64,
+    /// When it is settled.
+    #[serde(default, skip_serializing_if = "Flow::is_upfront")]
+    pub flow: Flow,
+}
+
+/// When a payment is settled (`extra.paymentFlow` of x402 v2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Flow {
+    /// Before the origin is called: a refill.
+    #[default]
+    Upfront,
+    /// Verified first, and settled when the origin has answered: one call. The protocol's default.
+    Authorization,
+}
+
+impl Flow {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it so")]
+    const fn is_upfront(&self) -> bool {
+        matches!(self, Self::Upfront)
+    }
 }
 
 /// What may be paid with, and to whom it goes.
@@ -169,6 +190,12 @@ impl EvmTender {
 }
 
 impl Offer {
+    /// The same offer, settled at another time.
+    #[must_use]
+    pub fn settled(self, flow: Flow) -> Self {
+        Self { flow, ..self }
+    }
+
     /// The price in whole tokens, without trailing zeros.
     #[must_use]
     pub fn price(&self) -> String {

@@ -9,11 +9,16 @@
 //! - a settled payment is credited exactly once: `Credit` is repeated until it is confirmed, and the account adds each
 //!   payment once;
 //! - once settling began, the payment never goes to another facilitator, and its outcome is never called a refusal
-//!   unless that is certain.
+//!   unless that is certain;
+//! - a payment for one call (`payment: always`) is settled only when the origin answered below 400, and the origin is
+//!   called once for it; again only for a payment that was settled and whose answer reached nobody.
+
+pub mod call;
 
 use serde::{Deserialize, Serialize};
 
 use super::amount::Amount;
+use super::chain::Finding;
 use super::receipt::{PaymentRecord, Receipt, ServiceRecord, SettlementRecord, SignedReceipt};
 use super::x402::facilitator::{SettleAnswer, VerifyAnswer};
 use super::x402::{Payment, PaymentId};
@@ -21,11 +26,20 @@ use crate::client::AccountId;
 use crate::endpoint::EndpointName;
 use crate::limit::decision::Grant;
 use crate::time::{Millis, Span};
+use call::{ANSWER_LIFE, Call, Told};
 
 /// The first retry of a settlement whose outcome is unknown comes after a second; each next one waits twice as long.
 const FIRST_RETRY: Span = Span::seconds(1);
 /// The longest wait between two retries: 5 min.
 const LONGEST_RETRY: Span = Span::seconds(300);
+/// What buys nothing more is forgotten when its authorization has expired, if that is within a day; one that is good for
+/// longer is remembered for good.
+const LONGEST_MEMORY: Span = Span::seconds(24 * 3600);
+
+/// Why a payment for one call buys nothing more: the origin was called, and its answer was lost.
+pub const ANSWER_LOST: &str = "answer_lost";
+/// Why a payment for one call buys nothing more: the origin answered with a failure.
+pub const ORIGIN_FAILED: &str = "origin_failed";
 
 /// What the owner's settings say about settling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +50,8 @@ pub struct SettlementPolicy {
     pub give_up_after: Span,
     /// How long the gate has to bring the receipt of an answer before one is made without it.
     pub receipt_patience: Span,
+    /// Whether a chain can be asked about doubts: then it decides, and not the limit.
+    pub asks_chain: bool,
 }
 
 /// What was asked for with the payment, for its receipt.
@@ -65,6 +81,20 @@ pub struct Purchase {
     /// The state that the ledger has, to tell whether it must be told again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     recorded: Option<State>,
+    /// The one call that it pays for, where it buys no refill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    call: Option<Call>,
+    /// The hash of what is asked for with a payment for one call: it answers no other question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    question: Option<String>,
+    /// Whether the account was told of a payment for one call: it is only when its outcome is in doubt.
+    #[serde(default, skip_serializing_if = "is_false")]
+    announced: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// How a purchase is stored, with the version of its form.
@@ -89,8 +119,12 @@ enum Stage {
     Verified,
     /// The account knows of it; settling begins or is repeated. `retries` above zero: it had begun before.
     Settling { retries: u32, since: Millis },
+    /// The gate calls the origin; settling begins when it answers below 400.
+    Serving,
     /// Settling began and its outcome is not known.
     Unknown { why: String, retries: u32, since: Millis, retry_at: Millis },
+    /// Settling began, its outcome is not known, and the chain is asked.
+    Asking { why: String, retries: u32, since: Millis },
     /// Settled by this transaction, which no other payment may claim.
     Claiming { settlement: Settlement, retries: u32, since: Millis },
     /// Settled; the account must be credited.
@@ -101,6 +135,8 @@ enum Stage {
     Withdrawing { end: End },
     /// Refused for certain: no money moved.
     Refused { reason: String },
+    /// Ended without money moving, after the origin was called for it: it buys nothing more.
+    Spent { end: End },
     /// Its outcome could not be found out; the owner decides.
     Held { why: String, since: Millis },
 }
@@ -113,6 +149,10 @@ enum End {
     Refused(String),
     /// Settling never began.
     NotBegun(String),
+    /// The origin answered with this status, which is not sold.
+    NotSold(u16),
+    /// The origin was called, and its answer was lost before settling began.
+    AnswerLost,
 }
 
 /// How it was settled.
@@ -190,6 +230,12 @@ impl State {
 pub enum Step {
     /// Ask a facilitator whether the payment is valid.
     Verify,
+    /// Ask the account whether the call that is paid for may pass its other limits.
+    Admit,
+    /// Ask the chain what became of the authorization.
+    AskChain,
+    /// Delete the answer that was kept.
+    ForgetAnswer,
     /// Tell the account that it is about to be settled.
     Announce,
     /// Have the facilitator settle it.
@@ -217,6 +263,22 @@ pub enum Step {
 pub enum Event {
     /// It was presented again, or the process came back and found it stored.
     Resumed,
+    /// The owner wants it tried again now.
+    Retried,
+    /// The account said whether the call may pass.
+    Admitted(bool),
+    /// The gate still makes the call.
+    StillServing,
+    /// The origin answered.
+    Answered(Told),
+    /// The answer that the gate held was handed on.
+    Delivered,
+    /// The answer that the gate held was handed to nobody.
+    Undelivered,
+    /// The answer that was kept is deleted.
+    AnswerForgotten,
+    /// What the chain says.
+    ChainSaid(Finding),
     /// A facilitator, by its URL, said whether it is valid; or none did.
     Verified(Option<String>, VerifyAnswer),
     /// The account knows of it.
@@ -248,6 +310,10 @@ pub enum Progress<'a> {
     Credited(&'a Settlement),
     /// It was refused for certain.
     Refused(&'a str),
+    /// The origin is being called for it.
+    Serving,
+    /// The origin answered with this status, and nothing was taken.
+    NotSold(u16),
     /// No facilitator answered; nothing was begun.
     Unavailable(&'a str),
     /// It is on its way, or its outcome is unknown.
@@ -276,7 +342,34 @@ impl Purchase {
             facilitator: None,
             stage: Stage::Received,
             recorded: None,
+            call: None,
+            question: None,
+            announced: false,
         }
+    }
+
+    /// The same payment, for the answer to one question and not for a refill.
+    #[must_use]
+    pub fn for_one_call(self, question: String) -> Self {
+        Self { call: Some(Call::Due), question: Some(question), ..self }
+    }
+
+    /// Whether it pays for the answer to that question.
+    #[must_use]
+    pub fn answers(&self, question: &str) -> bool {
+        self.question.as_deref() == Some(question)
+    }
+
+    /// The one call that it pays for, where it buys no refill.
+    #[must_use]
+    pub const fn call(&self) -> Option<Call> {
+        self.call
+    }
+
+    /// Whether it is settled and its answer reached nobody: its owner is owed the call.
+    #[must_use]
+    pub fn owes_call(&self) -> bool {
+        matches!(self.stage, Stage::Credited { .. }) && self.call == Some(Call::Owed)
     }
 
     /// The payment.
@@ -351,12 +444,12 @@ impl Purchase {
     #[must_use]
     pub const fn state(&self) -> State {
         match &self.stage {
-            Stage::Received | Stage::Unverified { .. } | Stage::Verified => State::Received,
+            Stage::Received | Stage::Unverified { .. } | Stage::Verified | Stage::Serving => State::Received,
             Stage::Settling { .. } => State::Settling,
-            Stage::Unknown { .. } => State::Unknown,
+            Stage::Unknown { .. } | Stage::Asking { .. } => State::Unknown,
             Stage::Claiming { .. } | Stage::Crediting { .. } => State::Settled,
             Stage::Credited { .. } => State::Credited,
-            Stage::Withdrawing { .. } | Stage::Refused { .. } => State::Refused,
+            Stage::Withdrawing { .. } | Stage::Refused { .. } | Stage::Spent { .. } => State::Refused,
             Stage::Held { .. } => State::Held,
         }
     }
@@ -366,16 +459,15 @@ impl Purchase {
     pub fn progress(&self) -> Progress<'_> {
         match &self.stage {
             Stage::Credited { settlement, .. } => Progress::Credited(settlement),
-            Stage::Withdrawing { end: End::Refused(reason) } | Stage::Refused { reason } => {
-                Progress::Refused(reason)
-            }
-            Stage::Withdrawing { end: End::NotBegun(why) } | Stage::Unverified { why } => {
-                Progress::Unavailable(why)
-            }
+            Stage::Serving => Progress::Serving,
+            Stage::Refused { reason } => Progress::Refused(reason),
+            Stage::Unverified { why } => Progress::Unavailable(why),
+            Stage::Withdrawing { end } | Stage::Spent { end } => end.progress(),
             Stage::Received
             | Stage::Verified
             | Stage::Settling { .. }
             | Stage::Unknown { .. }
+            | Stage::Asking { .. }
             | Stage::Claiming { .. }
             | Stage::Crediting { .. }
             | Stage::Held { .. } => Progress::Pending,
@@ -389,12 +481,15 @@ impl Purchase {
         match &self.stage {
             Stage::Received | Stage::Unverified { .. } | Stage::Refused { .. } => false,
             Stage::Verified
+            | Stage::Serving
             | Stage::Settling { .. }
             | Stage::Unknown { .. }
+            | Stage::Asking { .. }
             | Stage::Claiming { .. }
             | Stage::Crediting { .. }
             | Stage::Credited { .. }
             | Stage::Withdrawing { .. }
+            | Stage::Spent { .. }
             | Stage::Held { .. } => true,
         }
     }
@@ -404,16 +499,42 @@ impl Purchase {
     pub fn step(&self, now: Millis) -> Step {
         match &self.stage {
             Stage::Received => Step::Verify,
+            Stage::Verified if self.call.is_some() => Step::Admit,
             Stage::Verified => Step::Announce,
+            Stage::Serving => Step::Rest(self.call.and_then(Call::lost_at)),
             Stage::Settling { .. } => Step::Settle,
+            // Nobody may be asked to pay again from now on.
+            Stage::Unknown { .. } if !self.is_announced() => Step::Announce,
             Stage::Unknown { retry_at, .. } => self.record_or(Step::Rest(Some(*retry_at))),
+            Stage::Asking { .. } => Step::AskChain,
             Stage::Claiming { settlement, .. } => Step::ClaimTransaction(settlement.transaction.clone()),
             Stage::Crediting { .. } => Step::Credit,
             Stage::Withdrawing { .. } => Step::Withdraw,
             Stage::Credited { closing, .. } => self.closing_step(closing, now),
+            Stage::Spent { .. } => self.spent_step(now),
             Stage::Held { .. } => self.record_or(Step::Rest(None)),
             Stage::Unverified { .. } | Stage::Refused { .. } => Step::Rest(None),
         }
+    }
+
+    /// Whether the account knows of it: of a refill since before it is settled, of one call since it is in doubt.
+    const fn is_announced(&self) -> bool {
+        self.call.is_none() || self.announced
+    }
+
+    /// What is left to do once it buys nothing more: its answer is deleted, and then it is forgotten itself.
+    fn spent_step(&self, now: Millis) -> Step {
+        match self.call.and_then(Call::kept_until) {
+            Some(until) if now < until => Step::Rest(Some(until)),
+            Some(_) => Step::ForgetAnswer,
+            None => Step::Rest(self.expires().filter(|at| at.since(now) <= LONGEST_MEMORY)),
+        }
+    }
+
+    /// When its authorization can no longer be settled, where that is understood.
+    fn expires(&self) -> Option<Millis> {
+        let end = self.payment.valid_before()?;
+        Some(Millis::new(end.saturating_add(1).saturating_mul(1_000)))
     }
 
     fn record_or(&self, step: Step) -> Step {
@@ -424,12 +545,20 @@ impl Purchase {
         if !closing.acknowledged {
             return Step::Acknowledge;
         }
-        match self.record_or(Step::Rest(None)) {
-            Step::Rest(_) if closing.receipt_kept => Step::Rest(None),
-            Step::Rest(_) if closing.receipt.is_some() => Step::KeepReceipt,
-            Step::Rest(_) if now < closing.receipt_due => Step::Rest(Some(closing.receipt_due)),
-            Step::Rest(_) => Step::SignReceipt,
-            record => record,
+        let Step::Rest(_) = self.record_or(Step::Rest(None)) else { return Step::Record };
+        if closing.receipt.is_some() && !closing.receipt_kept {
+            return Step::KeepReceipt;
+        }
+        if closing.receipt.is_none() && now >= closing.receipt_due {
+            return Step::SignReceipt;
+        }
+        let receipt_due = Some(closing.receipt_due).filter(|_| closing.receipt.is_none());
+        match self.call.and_then(Call::kept_until) {
+            Some(until) if now >= until => Step::ForgetAnswer,
+            until => {
+                let lost_at = self.call.and_then(Call::lost_at);
+                Step::Rest([receipt_due, until, lost_at].into_iter().flatten().min())
+            }
         }
     }
 
@@ -437,13 +566,16 @@ impl Purchase {
     #[must_use]
     pub fn can_answer(&self) -> bool {
         match &self.stage {
+            Stage::Unknown { .. } => self.is_announced(),
             Stage::Credited { .. }
             | Stage::Refused { .. }
             | Stage::Unverified { .. }
-            | Stage::Unknown { .. }
+            | Stage::Serving
+            | Stage::Spent { .. }
             | Stage::Held { .. } => true,
             Stage::Received
             | Stage::Verified
+            | Stage::Asking { .. }
             | Stage::Settling { .. }
             | Stage::Claiming { .. }
             | Stage::Crediting { .. }
@@ -466,21 +598,26 @@ impl Purchase {
                 self.stage = Stage::Verified;
                 return self;
             }
+            Event::Announced if matches!(self.stage, Stage::Unknown { .. }) => {
+                self.announced = true;
+                return self;
+            }
             _ => {}
         }
-        let amount = self.payment.offer().amount;
-        // Of a payment that is not understood nobody knows; its refusals are then as doubtful as an expired one's.
-        let expired = self.payment.valid_before().is_none_or(|end| now.seconds() > end);
-        self.stage = match self.stage {
+        self.call = self.call.map(|call| next_call(call, &self.stage, &event, now));
+        let doubt = self.doubt(policy, now);
+        let stage = std::mem::replace(&mut self.stage, Stage::Received);
+        let next = match stage {
             Stage::Received => received(event),
             Stage::Unverified { .. } if event == Event::Resumed => Stage::Received,
+            Stage::Verified if self.call.is_some() => verified_for_call(event),
             Stage::Verified => verified(event, now),
-            Stage::Settling { retries, since } => {
-                settling(event, retries, since, &Doubt { amount, expired, policy }, now)
-            }
+            Stage::Serving => self.serving(&event, now),
+            Stage::Settling { retries, since } => settling(event, retries, since, &doubt, now),
             Stage::Unknown { why, retries, since, retry_at } => {
                 unknown(&event, (why, retries, since, retry_at), policy, now)
             }
+            Stage::Asking { why, retries, since } => asking(event, (why, retries, since), now),
             Stage::Claiming { settlement, retries, since } => {
                 claiming(&event, settlement, retries, since, now)
             }
@@ -488,13 +625,107 @@ impl Purchase {
             Stage::Credited { settlement, closing } => {
                 Stage::Credited { settlement, closing: close(closing, event) }
             }
-            Stage::Withdrawing { end } if event == Event::Withdrawn => match end {
-                End::Refused(reason) => Stage::Refused { reason },
-                End::NotBegun(why) => Stage::Unverified { why },
-            },
+            Stage::Withdrawing { end } if event == Event::Withdrawn => self.over(end),
+            Stage::Spent { end } => self.spent(end, &event, now),
+            Stage::Held { since: _, why } if event == Event::Retried => tried_again(why, 1, now, policy),
             unchanged => unchanged,
         };
+        self.stage = match next {
+            // An account that was told nothing need not be told of the end.
+            Stage::Withdrawing { end } if !self.is_announced() => self.over(end),
+            next => next,
+        };
+        self.call = self.call.map(|call| call_at(call, &self.stage, now));
         self
+    }
+
+    const fn doubt<'a>(&self, policy: &'a SettlementPolicy, now: Millis) -> Doubt<'a> {
+        // Of a payment that is not understood nobody knows; its refusals are then as doubtful as an expired one's.
+        let expired = match self.payment.valid_before() {
+            Some(end) => now.seconds() > end,
+            None => true,
+        };
+        Doubt { amount: self.payment.offer().amount, expired, policy }
+    }
+
+    fn serving(&self, event: &Event, now: Millis) -> Stage {
+        match event {
+            Event::Answered(told) if told.is_sold() => Stage::Settling { retries: 0, since: now },
+            Event::Answered(told) => Stage::Withdrawing { end: End::NotSold(told.status) },
+            Event::Resumed if self.call == Some(Call::Lost) => Stage::Withdrawing { end: End::AnswerLost },
+            _ => Stage::Serving,
+        }
+    }
+
+    /// Where it stays when it ended without money moving: nowhere, unless the origin was called for it.
+    fn over(&self, end: End) -> Stage {
+        match end {
+            end if self.call.is_some_and(Call::was_made) => Stage::Spent { end },
+            End::NotBegun(why) => Stage::Unverified { why },
+            end => Stage::Refused { reason: end.reason().to_owned() },
+        }
+    }
+
+    fn spent(&self, end: End, event: &Event, now: Millis) -> Stage {
+        let has_answer = self.call.and_then(Call::kept_until).is_some();
+        match event {
+            Event::Resumed if !has_answer && self.expires().is_some_and(|at| now >= at) => {
+                Stage::Refused { reason: end.reason().to_owned() }
+            }
+            _ => Stage::Spent { end },
+        }
+    }
+}
+
+impl End {
+    fn reason(&self) -> &str {
+        match self {
+            Self::Refused(reason) | Self::NotBegun(reason) => reason,
+            Self::NotSold(_) => ORIGIN_FAILED,
+            Self::AnswerLost => ANSWER_LOST,
+        }
+    }
+
+    fn progress(&self) -> Progress<'_> {
+        match self {
+            Self::NotBegun(why) => Progress::Unavailable(why),
+            Self::NotSold(status) => Progress::NotSold(*status),
+            Self::Refused(_) | Self::AnswerLost => Progress::Refused(self.reason()),
+        }
+    }
+}
+
+/// The call after something happened to a purchase in that stage.
+fn next_call(call: Call, stage: &Stage, event: &Event, now: Millis) -> Call {
+    let settled = matches!(stage, Stage::Credited { .. });
+    match (call, event) {
+        (Call::Due, Event::Admitted(true)) if *stage == Stage::Verified => Call::Running { heard: now },
+        (Call::Owed, Event::Admitted(true)) if settled => Call::Running { heard: now },
+        (Call::Running { .. }, Event::StillServing) => Call::Running { heard: now },
+        // Who paid is owed an answer that is sold.
+        (Call::Running { .. }, Event::Answered(told)) if settled && !told.is_sold() => Call::Owed,
+        (Call::Running { .. }, Event::Answered(told)) => told.call(None),
+        (Call::Running { .. }, Event::Resumed) if call.is_lost(now) => {
+            if settled {
+                Call::Owed
+            } else {
+                Call::Lost
+            }
+        }
+        (Call::Unkept { .. }, Event::Delivered) if settled => call.passed(),
+        (_, Event::Undelivered | Event::Resumed) => call.undelivered(),
+        (_, Event::AnswerForgotten) => call.passed(),
+        _ => call,
+    }
+}
+
+/// The call of a purchase that has come to that stage: its answer is kept for a while from when it may be handed out,
+/// and no longer when it never may.
+fn call_at(call: Call, stage: &Stage, now: Millis) -> Call {
+    match stage {
+        Stage::Credited { .. } | Stage::Spent { end: End::NotSold(_) } => call.kept_to(now.plus(ANSWER_LIFE)),
+        Stage::Spent { .. } => call.kept_to(now),
+        _ => call,
     }
 }
 
@@ -520,11 +751,34 @@ fn verified(event: Event, now: Millis) -> Stage {
     }
 }
 
+fn verified_for_call(event: Event) -> Stage {
+    match event {
+        Event::Admitted(true) => Stage::Serving,
+        Event::Admitted(false) => Stage::Unverified { why: "it is over another limit".to_owned() },
+        Event::StepFailed(why) => Stage::Unverified { why },
+        Event::Resumed => {
+            Stage::Unverified { why: "the process ended before the origin was called".to_owned() }
+        }
+        _ => Stage::Verified,
+    }
+}
+
 /// What decides a settlement that had begun before and is answered with a refusal.
 struct Doubt<'a> {
     amount: Amount,
     expired: bool,
     policy: &'a SettlementPolicy,
+}
+
+impl Doubt<'_> {
+    /// Whether a refusal may come of the payment's own success: it took the nonce, or the last of the money; and an
+    /// authorization that has expired is refused for that alone.
+    fn covers(&self, reason: &str) -> bool {
+        let reason = reason.to_ascii_lowercase();
+        self.expired
+            || self.policy.asks_chain
+            || ["simulation", "funds", "balance"].iter().any(|word| reason.contains(word))
+    }
 }
 
 fn settling(event: Event, retries: u32, since: Millis, doubt: &Doubt<'_>, now: Millis) -> Stage {
@@ -540,12 +794,11 @@ fn settling(event: Event, retries: u32, since: Millis, doubt: &Doubt<'_>, now: M
         {
             Stage::Withdrawing { end: End::Refused(reason) }
         }
-        Event::Settled(SettleAnswer::NonceUsed { reason }) => in_doubt(reason, since, doubt, now),
-        // An authorization that has expired is refused for that alone, whether or not it had been used. And a
-        // simulation fails for a used nonce too.
-        Event::Settled(SettleAnswer::Refused { reason })
-            if doubt.expired || reason.contains("simulation") =>
-        {
+        Event::Settled(SettleAnswer::NonceUsed { reason }) if !doubt.policy.asks_chain => {
+            in_doubt(reason, since, doubt, now)
+        }
+        Event::Settled(SettleAnswer::NonceUsed { reason }) => retry_later(reason, retries, since, now),
+        Event::Settled(SettleAnswer::Refused { reason }) if doubt.covers(&reason) => {
             retry_later(reason, retries, since, now)
         }
         Event::Settled(SettleAnswer::Refused { reason }) => Stage::Withdrawing { end: End::Refused(reason) },
@@ -583,8 +836,33 @@ fn unknown(
 ) -> Stage {
     match event {
         Event::Resumed if now.since(since) > policy.give_up_after => Stage::Held { why, since },
-        Event::Resumed if now >= retry_at => Stage::Settling { retries, since },
+        Event::Resumed if now >= retry_at => tried_again(why, retries, since, policy),
+        Event::Retried => tried_again(why, retries, since, policy),
         _ => Stage::Unknown { why, retries, since, retry_at },
+    }
+}
+
+/// Another try to find out what became of a settlement: the chain is asked first, if there is one to ask.
+fn tried_again(why: String, retries: u32, since: Millis, policy: &SettlementPolicy) -> Stage {
+    if policy.asks_chain { Stage::Asking { why, retries, since } } else { Stage::Settling { retries, since } }
+}
+
+fn asking(event: Event, (why, retries, since): (String, u32, Millis), now: Millis) -> Stage {
+    match event {
+        Event::ChainSaid(Finding::Paid { transaction }) => {
+            let settlement =
+                Settlement { transaction: transaction.to_string(), confirmed: true, at: now, payer: None };
+            Stage::Claiming { settlement, retries, since }
+        }
+        Event::ChainSaid(Finding::Never { why }) => Stage::Withdrawing { end: End::Refused(why) },
+        Event::ChainSaid(Finding::TooFresh) => {
+            retry_later("the transaction is too fresh".to_owned(), retries, since, now)
+        }
+        // It may still be settled, or nobody could tell: the facilitator is asked again.
+        Event::ChainSaid(Finding::Unused | Finding::Unclear { .. }) | Event::StepFailed(_) => {
+            Stage::Settling { retries, since }
+        }
+        _ => Stage::Asking { why, retries, since },
     }
 }
 

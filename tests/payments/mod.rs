@@ -13,7 +13,7 @@ use tollgate::limit::tokens::Tokens;
 use tollgate::pay::amount::Amount;
 use tollgate::pay::eip712::SigningKey;
 use tollgate::pay::network::{Network, known_asset};
-use tollgate::pay::offer::{EvmTender, Offer, Tender, TransferMethod};
+use tollgate::pay::offer::{EvmTender, Flow, Offer, Tender, TransferMethod};
 use tollgate::pay::purchase::{Purchase, Service, Settlement};
 use tollgate::pay::receipt::{Receipt, SignedReceipt, sha256_label};
 use tollgate::pay::x402::{Payment, v2};
@@ -33,6 +33,7 @@ fn offer() -> Offer {
         }),
         amount: Amount::new(10_000),
         max_timeout_seconds: 60,
+        flow: Flow::Upfront,
     }
 }
 

@@ -99,7 +99,7 @@ mod tests {
     use super::*;
     use crate::pay::buyer::ChallengeError;
     use crate::pay::network::{Network, known_asset};
-    use crate::pay::offer::{EvmTender, Offer, Resource, Tender, TransferMethod};
+    use crate::pay::offer::{EvmTender, Flow, Offer, Resource, Tender, TransferMethod};
     use crate::pay::receipt::{PaymentRecord, ServiceRecord, SettlementRecord};
     use crate::pay::x402::Signer;
 
@@ -115,7 +115,7 @@ mod tests {
             transfer_method: TransferMethod::Eip3009,
         };
         let amount = crate::pay::amount::Amount::new(amount);
-        Offer { tender: Tender::Evm(tender), amount, max_timeout_seconds: 60 }
+        Offer { tender: Tender::Evm(tender), amount, max_timeout_seconds: 60, flow: Flow::Upfront }
     }
 
     fn resource() -> Resource {

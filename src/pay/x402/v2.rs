@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{BadPayment, Payment, PaymentRefused, SettlementResponse, Version, exact::SCHEME, header};
-use crate::pay::offer::{EvmTender, Offer, Resource, Tender, TransferMethod};
+use crate::pay::offer::{EvmTender, Flow, Offer, Resource, Tender, TransferMethod};
 
 /// A payment header that was read and not yet checked: nothing in it is to be believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ fn challenge(offers: &[Offer], resource: &Resource, error: &str, extensions: &Ex
 #[must_use]
 pub fn requirements(offer: &Offer) -> Map<String, Value> {
     let (scheme, asset, extra) = match &offer.tender {
-        Tender::Evm(tender) => (SCHEME, tender.asset.address.checksummed(), evm_extra(tender)),
+        Tender::Evm(tender) => (SCHEME, tender.asset.address.checksummed(), evm_extra(tender, offer.flow)),
         Tender::Opaque(tender) => {
             (tender.scheme.as_str(), tender.asset.clone(), Value::Object(tender.extra.clone()))
         }
@@ -73,16 +73,15 @@ pub fn requirements(offer: &Offer) -> Map<String, Value> {
     members.into_iter().map(|(member, value)| (member.to_owned(), value)).collect()
 }
 
-fn evm_extra(tender: &EvmTender) -> Value {
-    // We settle before the origin is called, so the flow is not the default one.
-    let mut extra =
-        json!({"name": tender.asset.name, "version": tender.asset.version, "paymentFlow": "upfront"});
-    if tender.transfer_method == TransferMethod::Permit2
-        && let Value::Object(members) = &mut extra
-    {
-        members.insert("assetTransferMethod".to_owned(), json!("permit2"));
-    }
-    extra
+fn evm_extra(tender: &EvmTender, flow: Flow) -> Value {
+    let members = [
+        Some(("name", tender.asset.name.as_str())),
+        Some(("version", tender.asset.version.as_str())),
+        // A flow that is not the protocol's default is named.
+        (flow == Flow::Upfront).then_some(("paymentFlow", "upfront")),
+        (tender.transfer_method == TransferMethod::Permit2).then_some(("assetTransferMethod", "permit2")),
+    ];
+    members.into_iter().flatten().map(|(member, value)| (member.to_owned(), json!(value))).collect()
 }
 
 /// Reads the header `PAYMENT-REQUIRED`, as a payer does.
