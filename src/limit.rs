@@ -4,6 +4,7 @@ pub mod account;
 pub mod allowance;
 pub mod bucket;
 pub mod decision;
+pub mod failures;
 pub mod headers;
 pub mod plan;
 pub mod request;

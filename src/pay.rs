@@ -2,6 +2,7 @@
 
 pub mod amount;
 pub mod buyer;
+pub mod chain;
 pub mod eip712;
 pub mod mpp;
 pub mod network;

@@ -76,7 +76,7 @@ pub(super) async fn attempt(exchange: &Exchange) -> Outcome<web_sys::Response> {
     };
     let target = Target::named(&endpoint)
         .map_err(|fault| Problem::new(ProblemKind::BadRequest, format!("body.endpoint: {fault}")))?;
-    let attempt = Attempt { request: request_id.clone(), target, units };
+    let attempt = Attempt { request: request_id.clone(), target, units, paid: false };
     let call = PaymentCall::AttemptRequest(account, endpoint, attempt);
     let attempted = objects::payment(&exchange.env, &request_object(&request_id), &call).await;
     match exchange.ours(attempted)? {

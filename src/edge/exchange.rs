@@ -116,7 +116,12 @@ impl Exchange {
 
     /// The request, as its account is asked about it.
     pub(super) fn attempt(&self, target: &Target) -> Attempt {
-        Attempt { request: self.request_id.clone(), target: target.clone(), units: Units::default() }
+        Attempt {
+            request: self.request_id.clone(),
+            target: target.clone(),
+            units: Units::default(),
+            paid: false,
+        }
     }
 
     /// A fault of ours: the log has it, the client gets the request id.

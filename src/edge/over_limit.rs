@@ -1,30 +1,27 @@
 //! A request over its limit: offered what is for sale, or its payment taken and the request let through.
 
-use serde_json::Value;
-use worker::{Result, console_error, console_log, web_sys};
+mod taking;
+
+use worker::{Result, web_sys};
 
 use super::exchange::{Exchange, Outcome};
 use super::presented::{self, Presented, bad_payment};
-use super::{clock, gate, identity, mpp, objects, origin, paid_answer};
+use super::{clock, gate, identity, mpp, origin};
 use crate::client::AccountId;
-use crate::contract::{self, AccountCall, PaymentCall, Presentation, payment_object, receipt_id};
+use crate::config::payment::PaymentConfig;
+use crate::contract::AccountCall;
 use crate::endpoint::Target;
 use crate::fields::{PAYMENT_SIGNATURE, X_PAYMENT};
-use crate::limit::decision::{Decision, Denied, DeniedBy, SaleTerms, Verdict};
-use crate::pay::mpp::challenge::Challenge;
+use crate::limit::decision::{Decision, Denied, DeniedBy, SaleTerms};
 use crate::pay::mpp::credential::Credential;
 use crate::pay::mpp::{CredentialFault, proof};
-use crate::pay::offer::{Offer, Resource, Tender};
-use crate::pay::purchase::{Service, Settlement};
-use crate::pay::receipt::sha256_label;
+use crate::pay::offer::{Flow, Offer, Resource, Tender};
 use crate::pay::x402::{BadPayment, Payment, PaymentRefused, SettlementResponse, Version, v1, v2};
 use crate::problem::{Problem, ProblemKind};
 use crate::time::Span;
 
 /// How soon to ask again while a payment is being settled.
 const SOON: Span = Span::seconds(1);
-/// Random bytes at the end of a receipt's id.
-const RECEIPT_SUFFIX_BYTES: usize = 8;
 
 /// What is for sale here, and to whom.
 struct Counter<'a> {
@@ -51,7 +48,12 @@ pub(super) async fn answer(
     let (Some(payment), Some(terms)) = (&exchange.settings.config.payment, &denied.offer) else {
         return Err(rate_limited(decision, denied));
     };
-    let presented = presented::read(exchange)?;
+    let presented = presented::read(exchange);
+    if let Some(wait) = denied.failures_wait
+        && !matches!(presented, Ok(Presented::Nothing))
+    {
+        return Err(too_many_failures(wait));
+    }
     let counter = Counter {
         exchange,
         account,
@@ -59,24 +61,25 @@ pub(super) async fn answer(
         decision,
         denied,
         terms,
-        offers: payment.offers(&terms.price),
+        offers: offers(payment, terms),
         resource: resource(exchange, target),
-        answers_credential: matches!(presented, Presented::Mpp(_)),
+        answers_credential: matches!(presented, Ok(Presented::Mpp(_))),
     };
-    let now = clock::now().seconds();
     match presented {
-        Presented::Nothing => counter.ask(),
-        Presented::X402V2(value) => {
-            let checked = v2::decode(&value).map(|payment| v2::check(&payment, &counter.offers, now));
-            counter.answer_x402((PAYMENT_SIGNATURE, Version::V2), checked).await
-        }
-        Presented::X402V1(value) => {
-            let checked = v1::decode(&value)
-                .map(|payment| v1::check(&payment, &counter.offers, &counter.resource, now));
-            counter.answer_x402((X_PAYMENT, Version::V1), checked).await
-        }
-        Presented::Mpp(credential) => counter.answer_credential(credential).await,
+        Ok(presented) => counter.answer(presented).await,
+        Err(problem) => counter.turn_away(problem).await,
     }
+}
+
+/// One call is settled when it was answered, a refill before.
+fn offers(payment: &PaymentConfig, terms: &SaleTerms) -> Vec<Offer> {
+    let flow = if terms.one_call { Flow::Authorization } else { Flow::Upfront };
+    payment.offers(&terms.price).into_iter().map(|offer| offer.settled(flow)).collect()
+}
+
+fn too_many_failures(wait: Span) -> Problem {
+    let detail = "too many payments of this client failed; this one was not looked at, and nothing was taken";
+    Problem::new(ProblemKind::TooManyFailures, detail).retry_after(Some(wait))
 }
 
 fn rate_limited(decision: &Decision, denied: &Denied) -> Problem {
@@ -85,6 +88,7 @@ fn rate_limited(decision: &Decision, denied: &Denied) -> Problem {
         DeniedBy::Limit => format!("the limit {limit} of {name} is used up"),
         DeniedBy::Slots => format!("as many requests to {name} are running as may"),
         DeniedBy::QueueFull => format!("as many requests to {name} are waiting as may"),
+        DeniedBy::Price => format!("each call of {name} is paid"),
     };
     let detail = match denied.wait {
         Some(wait) => format!("{what}; this request passes in {wait}"),
@@ -143,22 +147,43 @@ impl From<CredentialFault> for Refusal {
 }
 
 impl Counter<'_> {
+    async fn answer(&self, presented: Presented) -> Outcome<web_sys::Response> {
+        let now = clock::now().seconds();
+        match presented {
+            Presented::Nothing => self.ask(),
+            Presented::X402V2(value) => {
+                let checked = v2::decode(&value).map(|payment| v2::check(&payment, &self.offers, now));
+                self.answer_x402((PAYMENT_SIGNATURE, Version::V2), checked).await
+            }
+            Presented::X402V1(value) => {
+                let checked =
+                    v1::decode(&value).map(|payment| v1::check(&payment, &self.offers, &self.resource, now));
+                self.answer_x402((X_PAYMENT, Version::V1), checked).await
+            }
+            Presented::Mpp(credential) => self.answer_credential(credential).await,
+        }
+    }
+
     /// Answers a payment of x402 that came in the field of that name: takes it if it is good as far as can be told here.
     async fn answer_x402(
         &self,
         (field, version): (&str, Version),
         checked: std::result::Result<std::result::Result<Payment, PaymentRefused>, BadPayment>,
     ) -> Outcome<web_sys::Response> {
-        match checked.map_err(|fault| bad_payment(field, &fault.to_string()))? {
-            Ok(payment) => self.take(payment, None).await,
-            Err(refused) => self.refuse(&Refusal {
-                kind: ProblemKind::VerificationFailed,
-                reason: refused.reason().to_owned(),
-                detail: refused.to_string(),
-                payer: None,
-                tender: None,
-                version,
-            }),
+        match checked {
+            Ok(Ok(payment)) => self.take(payment, None).await,
+            Ok(Err(refused)) => {
+                self.refuse_here(&Refusal {
+                    kind: ProblemKind::VerificationFailed,
+                    reason: refused.reason().to_owned(),
+                    detail: refused.to_string(),
+                    payer: None,
+                    tender: None,
+                    version,
+                })
+                .await
+            }
+            Err(fault) => self.turn_away(bad_payment(field, &fault.to_string())).await,
         }
     }
 
@@ -170,28 +195,58 @@ impl Counter<'_> {
         let credential = match credential {
             Ok(credential) if proof::is_of(&credential) => {
                 return match self.exchange.proof_fault() {
-                    Some(fault) => self.refuse(&fault.into()),
+                    Some(fault) => self.refuse_here(&fault.into()).await,
                     None => self.ask(),
                 };
             }
             Ok(credential) => credential,
-            Err(fault) => return self.refuse(&fault.into()),
+            Err(fault) => return self.refuse_here(&fault.into()).await,
         };
         let sale = (self.decision.endpoint.as_str(), self.offers.as_slice());
         match mpp::payment(self.exchange, &credential, sale).await? {
             Ok(payment) => self.take(payment, Some(credential.challenge)).await,
-            Err(fault) => self.refuse(&fault.into()),
+            Err(fault) => self.refuse_here(&fault.into()).await,
         }
     }
 
-    /// Asks for a payment, unless one is on its way.
+    /// Whether one call is sold, and a limit denies it whatever is paid.
+    fn is_limited(&self) -> bool {
+        self.terms.one_call && self.denied.by != DeniedBy::Price
+    }
+
+    /// Counts a payment that did not pass the checks made here. What a facilitator refuses is counted by the payment.
+    async fn count_failure(&self) -> Outcome<()> {
+        let _: Option<Span> = self.exchange.ask(self.account, AccountCall::FailPayment).await?;
+        Ok(())
+    }
+
+    /// Counts a payment that is a problem of its own.
+    async fn turn_away(&self, problem: Problem) -> Outcome<web_sys::Response> {
+        self.count_failure().await?;
+        Err(problem)
+    }
+
+    /// Refuses a payment that did not pass the checks made here.
+    async fn refuse_here(&self, refusal: &Refusal) -> Outcome<web_sys::Response> {
+        self.count_failure().await?;
+        self.refuse(refusal)
+    }
+
+    /// Asks for a payment, unless one is on its way, or none would help.
     fn ask(&self) -> Outcome<web_sys::Response> {
+        if self.is_limited() {
+            return Err(rate_limited(self.decision, self.denied));
+        }
         if self.denied.payment_pending { Err(pending()) } else { self.offer() }
     }
 
     /// The 402 that every stock client can pay.
     fn offer(&self) -> Outcome<web_sys::Response> {
         let price = self.price();
+        if self.terms.one_call {
+            let detail = format!("each call of {} costs {price}", self.decision.endpoint);
+            return self.challenge(Problem::new(ProblemKind::PaymentRequired, detail), None);
+        }
         let detail = format!(
             "the limit of {} is used up; {price} buys {} more, or wait{}",
             self.decision.endpoint,
@@ -256,122 +311,9 @@ impl Counter<'_> {
             account: self.account,
             endpoint: self.decision.endpoint.as_str(),
             offers: &self.offers,
-            answers_credential: self.answers_credential,
+            // Of one call that is sold nobody asks who buys it.
+            answers_credential: self.answers_credential || self.terms.one_call,
         }
-    }
-
-    /// Takes a payment that passed every local check, and lets the request through once it is credited. `challenge` is what
-    /// it answers, where it came by MPP.
-    async fn take(&self, payment: Payment, challenge: Option<Challenge>) -> Outcome<web_sys::Response> {
-        let body = origin::read_body(self.exchange).await?;
-        let service =
-            Service { path: self.target.path.as_str().to_owned(), request_hash: sha256_label(&body) };
-        let suffix = self.exchange.ours(clock::random_hex(RECEIPT_SUFFIX_BYTES))?;
-        let presentation = Presentation {
-            receipt_id: receipt_id(&payment.id(), &suffix),
-            payment: payment.clone(),
-            account: self.account.clone(),
-            endpoint: self.decision.endpoint.clone(),
-            grants: self.terms.grants.clone(),
-            attempt: self.exchange.attempt(self.target),
-            service: service.clone(),
-        };
-        let call = PaymentCall::Present(Box::new(presentation));
-        let name = payment_object(&payment.id());
-        let presented: contract::Presented =
-            self.exchange.ours(objects::payment(&self.exchange.env, &name, &call).await)?;
-        match presented {
-            contract::Presented::Credited { decision, settlement, receipt_id } => {
-                if let Some(challenge) = &challenge {
-                    self.exchange.hand_payment_receipt(mpp::receipt(challenge, &payment, &settlement));
-                }
-                let sold = paid_answer::Sold { payment, settlement, receipt_id, service };
-                self.deliver(&decision, sold, body).await
-            }
-            contract::Presented::Used { receipt_id } => self.repeat(body, &receipt_id).await,
-            contract::Presented::Foreign => Err(Problem::new(
-                ProblemKind::PaymentUsed,
-                "this payment was presented by another client before",
-            )),
-            contract::Presented::Refused { reason } => self.refuse(&Refusal {
-                kind: ProblemKind::VerificationFailed,
-                detail: format!("the facilitator says {reason}"),
-                reason,
-                payer: payment.payer().map(|payer| payer.checksummed()),
-                tender: Some(payment.offer().tender.clone()),
-                version: payment.version(),
-            }),
-            contract::Presented::Unavailable { why } => {
-                console_error!("{} facilitator: {why}", self.exchange.request_id);
-                let detail =
-                    "no facilitator could check the payment; nothing was taken, send the same payment again";
-                Err(Problem::new(ProblemKind::FacilitatorUnavailable, detail).retry_after(Some(SOON)))
-            }
-            contract::Presented::Pending => Err(pending()),
-        }
-    }
-
-    /// Lets a request through that was just paid for.
-    async fn deliver(
-        &self,
-        decision: &Decision,
-        sold: paid_answer::Sold,
-        body: Vec<u8>,
-    ) -> Outcome<web_sys::Response> {
-        console_log!(
-            "{} credited {} by {}",
-            self.exchange.request_id,
-            self.account,
-            sold.settlement.transaction
-        );
-        self.exchange.note(&decision.standings, decision.at);
-        let payer = Some(sold.settlement.payer_of(&sold.payment)).filter(|payer| !payer.is_empty());
-        let introduction = origin::Introduction::read(self.account, decision, payer, body);
-        let forwarded = match &decision.verdict {
-            Verdict::Admitted(_) => {
-                gate::forward(self.exchange, self.account, self.target, decision, &introduction).await
-            }
-            // A refill smaller than the request's cost: the tokens are there, and the next payment adds to them.
-            Verdict::NoAccess | Verdict::Denied(_) => Err(rate_limited(self.decision, self.denied)),
-        };
-        // Whatever the origin did, the payment was taken: its receipt and what it bought are told in any case.
-        let answer = match forwarded {
-            Ok(answer) => answer,
-            Err(problem) => self.exchange.ours(gate::problem_answer(self.exchange, &problem))?,
-        };
-        self.put_payment_fields(&answer, &sold.payment, &sold.settlement)?;
-        self.exchange.hand_session_to(self.account);
-        self.exchange.ours(paid_answer::with_receipt(self.exchange, answer, sold).await)
-    }
-
-    fn put_payment_fields(
-        &self,
-        answer: &web_sys::Response,
-        payment: &Payment,
-        settlement: &Settlement,
-    ) -> Outcome<()> {
-        let settled = SettlementResponse::Settled {
-            transaction: settlement.transaction.clone(),
-            payer: match payment.payer() {
-                Some(payer) => payer.checksummed(),
-                None => settlement.payer_of(payment),
-            },
-        };
-        self.exchange.ours(put_settlement(answer, payment.version(), &payment.offer().tender, &settled))
-    }
-
-    /// The same payment again, credited before: an ordinary request by now, if there are tokens.
-    async fn repeat(&self, body: Vec<u8>, receipt_id: &str) -> Outcome<web_sys::Response> {
-        let decision: Decision =
-            self.exchange.ask(self.account, AccountCall::Attempt(self.exchange.attempt(self.target))).await?;
-        self.exchange.note(&decision.standings, decision.at);
-        if matches!(decision.verdict, Verdict::Admitted(_)) {
-            let introduction = origin::Introduction::read(self.account, &decision, None, body);
-            return gate::forward(self.exchange, self.account, self.target, &decision, &introduction).await;
-        }
-        let receipt = format!("{}/receipts/{receipt_id}", self.exchange.settings.config.prefix);
-        let detail = "this payment was credited before, and what it bought is used up";
-        Err(Problem::new(ProblemKind::PaymentUsed, detail).with("receipt", Value::from(receipt)))
     }
 }
 

@@ -38,41 +38,108 @@ impl Sold {
     }
 }
 
+/// An answer whose body was read as far as its receipt may wait for it.
+pub(super) struct ReadAhead {
+    pub(super) answer: web_sys::Response,
+    /// What was read of the body, if there is one.
+    body: Option<Vec<u8>>,
+    /// What follows, where not all of it was read.
+    rest: Option<Reader>,
+}
+
+impl ReadAhead {
+    /// Reads an answer ahead, unless it is a stream.
+    pub(super) async fn of(answer: web_sys::Response) -> Result<Self> {
+        let (body, rest) = match (answer.body(), is_streamed(&answer.headers())?) {
+            (None, _) => (None, None),
+            (Some(stream), true) => (Some(Vec::new()), Some(Reader::new(&stream))),
+            (Some(stream), false) => {
+                let (ahead, rest) = read_up_to(&stream, MAX_HASHED_AHEAD).await?;
+                (Some(ahead), rest)
+            }
+        };
+        Ok(Self { answer, body, rest })
+    }
+
+    /// An answer that was read before.
+    pub(super) const fn again(answer: web_sys::Response, body: Option<Vec<u8>>) -> Self {
+        Self { answer, body, rest: None }
+    }
+
+    /// Whether nothing follows that was not read.
+    pub(super) const fn is_whole(&self) -> bool {
+        self.rest.is_none()
+    }
+
+    /// What was read of the body, if there is one.
+    pub(super) fn body(&self) -> Option<&[u8]> {
+        self.body.as_deref()
+    }
+
+    /// The answer as it came.
+    pub(super) fn unread(self) -> Result<web_sys::Response> {
+        let Self { answer, body, rest } = self;
+        match (body, rest) {
+            (None, _) => Ok(answer),
+            (Some(body), None) => with_bytes(&answer, &body),
+            (Some(body), Some(rest)) => with_stream(&answer, pass(body, rest)),
+        }
+    }
+}
+
+fn with_bytes(answer: &web_sys::Response, body: &[u8]) -> Result<web_sys::Response> {
+    let init = answer.unchecked_ref();
+    Ok(web_sys::Response::new_with_opt_buffer_source_and_init(Some(&Uint8Array::from(body)), init)?)
+}
+
+fn with_stream(
+    answer: &web_sys::Response,
+    chunks: impl Stream<Item = Result<Vec<u8>>> + 'static,
+) -> Result<web_sys::Response> {
+    let stream = web_sys::Response::from(Response::from_stream(chunks)?).body();
+    Ok(web_sys::Response::new_with_opt_readable_stream_and_init(stream.as_ref(), answer.unchecked_ref())?)
+}
+
+/// Passes on what was read, and then the rest as it comes.
+fn pass(ahead: Vec<u8>, rest: Reader) -> impl Stream<Item = Result<Vec<u8>>> {
+    stream::unfold(Some((Some(ahead), rest)), |state| async move {
+        let (ahead, rest) = state?;
+        let chunk = match ahead {
+            Some(ahead) => Ok(Some(ahead)),
+            None => rest.next().await,
+        };
+        match chunk {
+            Ok(Some(chunk)) => Some((Ok(chunk), Some((None, rest)))),
+            Ok(None) => None,
+            Err(error) => Some((Err(error), None)),
+        }
+    })
+}
+
 /// The answer with its receipt: in a field when the answer is read ahead, else named there and made when it has ended.
 pub(super) async fn with_receipt(
     exchange: &Exchange,
-    answer: web_sys::Response,
+    ahead: ReadAhead,
     sold: Sold,
 ) -> Result<web_sys::Response> {
-    let Some(keys) = &exchange.settings.keys else { return Ok(answer) };
-    let fields = answer.headers();
+    let Some(keys) = &exchange.settings.keys else { return ahead.unread() };
+    let fields = ahead.answer.headers();
     let cache = fields.get("Cache-Control")?;
     fields.set("Cache-Control", &private_cache_control(cache.as_deref()))?;
-    let body = answer.body();
-    let (ahead, rest) = match (&body, is_streamed(&fields)?) {
-        (None, _) => (Vec::new(), None),
-        (Some(stream), true) => (Vec::new(), Some(Reader::new(stream))),
-        (Some(stream), false) => read_up_to(stream, MAX_HASHED_AHEAD).await?,
-    };
+    let ReadAhead { answer, body, rest } = ahead;
     let Some(rest) = rest else {
-        let hash = crate::pay::receipt::sha256_label(&ahead);
+        let hash = crate::pay::receipt::sha256_label(body.as_deref().unwrap_or_default());
         let signed = sold.receipt(&keys.receipts, hash);
         store(&exchange.env, &sold, &signed).await?;
         fields.set("X-402-Receipt", &STANDARD.encode(serde_json::to_vec(&signed)?))?;
-        if body.is_none() {
-            return Ok(answer);
-        }
-        let bytes = Uint8Array::from(ahead.as_slice());
-        return Ok(web_sys::Response::new_with_opt_buffer_source_and_init(
-            Some(&bytes),
-            answer.unchecked_ref(),
-        )?);
+        return match body {
+            Some(body) => with_bytes(&answer, &body),
+            None => Ok(answer),
+        };
     };
     fields.set("X-402-Receipt-Id", &sold.receipt_id)?;
-    let followed =
-        follow(ahead, rest, Signer { env: exchange.env.clone(), key: keys.receipts.clone(), sold });
-    let stream = web_sys::Response::from(Response::from_stream(followed)?).body();
-    Ok(web_sys::Response::new_with_opt_readable_stream_and_init(stream.as_ref(), answer.unchecked_ref())?)
+    let signer = Signer { env: exchange.env.clone(), key: keys.receipts.clone(), sold };
+    with_stream(&answer, follow(body.unwrap_or_default(), rest, signer))
 }
 
 /// Whether an answer is meant to arrive bit by bit, so that nothing may wait for its end.

@@ -4,6 +4,9 @@
 //! one named for a challenge of MPP the one payment that answers it, one named for a backend's request id the one request it belongs to, one named for a key its one account, and one
 //! knows the plans.
 
+mod calls;
+mod steps;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -11,38 +14,32 @@ use futures_util::lock::Mutex;
 
 use serde::Deserialize;
 use worker::{
-    DurableObject, Env, Error, Request, Response, Result, State, console_error, console_log, durable_object,
-    wasm_bindgen,
+    DurableObject, Env, Error, Request, Response, Result, State, console_error, durable_object, wasm_bindgen,
 };
 
 use super::backend_request;
 use super::record::{self, Storage};
 use super::settings::{self, Settings};
-use super::{clock, facilitator_client, ledger, objects, receipt_store};
+use super::{clock, objects};
+use crate::client::AccountId;
 use crate::config::payment::PaymentConfig;
 use crate::contract::{
-    AccountCall, Attempt, Credit, Done, KeptReceipt, PaymentCall, Presentation, Presented, StoredChallenge,
-    StoredKey, transaction_object,
+    AccountCall, Attempt, Buys, Done, KeptReceipt, PaymentCall, Presentation, Presented, StoredChallenge,
+    StoredKey,
 };
 use crate::limit::decision::Decision;
 use crate::limit::request::StoredRequest;
-use crate::notice::{Kind, Sum};
 use crate::owner::plan_book::{PlanBook, StoredBook};
-use crate::pay::purchase::{self, Event, Progress, Purchase, SettlementPolicy, Step, StoredPurchase};
-use crate::pay::receipt::{Receipt, SignedReceipt, sha256_label};
-use crate::pay::x402::PaymentId;
-use crate::pay::x402::facilitator::SettleAnswer;
+use crate::pay::purchase::{Event, Purchase, Step, StoredPurchase};
+use crate::pay::receipt::SignedReceipt;
+use crate::pay::x402::{PaymentId, Signer};
 use crate::time::{Millis, Span};
+use steps::Job;
 
 /// How soon a step that failed is tried again.
 const STEP_RETRY: Span = Span::seconds(1);
 /// How soon something that nobody waits for is tried again: the ledger, the receipt's place.
 const CHORE_RETRY: Span = Span::seconds(10);
-/// How long the gate has to bring the receipt of an answer: 5 min, longer than any answer may take to begin.
-const RECEIPT_PATIENCE: Span = Span::seconds(300);
-/// After the payer's time is over, an unknown outcome is retried for a day.
-const GIVE_UP_AFTER: Span = Span::seconds(24 * 3600);
-
 /// How long a backend's request id is remembered: a day.
 const REQUEST_MEMORY: std::time::Duration = std::time::Duration::from_hours(24);
 /// How long after its end a challenge that was answered is remembered: longer than any two clocks of ours differ.
@@ -97,6 +94,8 @@ impl DurableObject for PaymentObject {
             PaymentCall::ClaimChallenge(payment, expires) => {
                 objects::reply(&self.claim_challenge(payment, expires).await?)
             }
+            PaymentCall::StillServing => objects::reply(&self.still_serving()?),
+            PaymentCall::Answered(answer) => objects::reply(&self.answered(*answer).await?),
             PaymentCall::StoreReceipt(receipt) => objects::reply(&self.store_receipt(receipt).await?),
             PaymentCall::Receipt => objects::reply(&self.kept_receipt()?),
             PaymentCall::AttemptRequest(account, endpoint, attempt) => {
@@ -131,7 +130,7 @@ impl DurableObject for PaymentObject {
         self.load()?;
         if self.purchase.borrow().is_some() {
             match self.driver() {
-                Some(driver) => self.resume(driver).await?,
+                Some(driver) => self.resume(driver, Event::Resumed).await?,
                 // A request is at it; should it die, this rings again.
                 None => self.ring_at(clock::now().plus(STEP_RETRY)).await?,
             }
@@ -193,24 +192,75 @@ impl PaymentObject {
     /// Presents a payment: the first presenter owns it, and is answered when it is credited, refused, or in doubt.
     async fn present(&self, presentation: Presentation) -> Result<Presented> {
         self.load()?;
-        if let Some(held) = &*self.purchase.borrow() {
-            if *held.owner() != presentation.account {
-                return Ok(Presented::Foreign);
-            }
-            // What is stored is driven to its end by the alarm; only a payment of which nothing is left starts anew.
-            if held.is_stored() {
-                return Ok(presented(held, None));
-            }
+        if let Some(known) = self.known(&presentation).await? {
+            return Ok(known);
         }
         let Some(driver) = self.driver() else { return Ok(Presented::Pending) };
-        let Presentation { payment, account, endpoint, grants, attempt, service, receipt_id } = presentation;
+        if let Some(wait) = self.fail_beforehand(&presentation).await? {
+            return Ok(Presented::TooManyFailures { wait });
+        }
+        let Presentation { payment, account, endpoint, grants, attempt, service, receipt_id, buys } =
+            presentation;
+        let (owner, signer) = (account.clone(), payment.signer());
         let purchase = Purchase::new(payment, account, (endpoint, grants), service, receipt_id, clock::now());
-        self.purchase.replace(Some(purchase));
+        self.purchase.replace(Some(match buys {
+            Buys::Refill => purchase,
+            Buys::Call { question, .. } => purchase.for_one_call(question),
+        }));
         let decision = self.drive(&driver, Some(attempt), true).await?;
         drop(driver);
-        let answer = self.purchase.borrow().as_ref().map(|purchase| presented(purchase, decision));
+        let answer = self.presented(decision);
         self.forget_if_nothing_began();
-        Ok(answer.unwrap_or(Presented::Pending))
+        self.count_failure(&owner, signer, &answer).await?;
+        Ok(answer)
+    }
+
+    /// What is told of a payment that was presented before, if it was. What is stored is driven to its end by the alarm;
+    /// only a payment of which nothing is left starts anew.
+    async fn known(&self, presentation: &Presentation) -> Result<Option<Presented>> {
+        let Some(held) = self.purchase.borrow().clone() else {
+            let only_known = matches!(presentation.buys, Buys::Call { only_known: true, .. });
+            return Ok(only_known.then_some(Presented::NotKnown));
+        };
+        if *held.owner() != presentation.account {
+            return Ok(Some(Presented::Foreign));
+        }
+        if !held.is_stored() {
+            return Ok(None);
+        }
+        if let Buys::Call { question, only_known: false } = &presentation.buys
+            && held.answers(question)
+            && held.owes_call()
+        {
+            return self.serve_owed(&presentation.attempt).await.map(Some);
+        }
+        self.presented_again(&held, &presentation.buys).map(Some)
+    }
+
+    /// A signature that nobody can check here may be anything: the payment counts as failed until it has not, so that
+    /// as many as are sent at once ask a facilitator no oftener than may fail. How long it must wait, if it may not.
+    async fn fail_beforehand(&self, presentation: &Presentation) -> Result<Option<Span>> {
+        match presentation.payment.signer() {
+            Signer::Proven => Ok(None),
+            Signer::Unproven => {
+                objects::account(&self.env, &presentation.account, AccountCall::FailPayment).await
+            }
+        }
+    }
+
+    /// Counts a payment that failed, or takes back that it was counted.
+    async fn count_failure(&self, owner: &AccountId, signer: Signer, answer: &Presented) -> Result<()> {
+        let refused = matches!(answer, Presented::Refused { .. });
+        match (signer, refused) {
+            (Signer::Proven, true) => {
+                let _: Option<Span> = objects::account(&self.env, owner, AccountCall::FailPayment).await?;
+            }
+            (Signer::Unproven, false) => {
+                let Done = objects::account(&self.env, owner, AccountCall::UnfailPayment).await?;
+            }
+            (Signer::Proven, false) | (Signer::Unproven, true) => {}
+        }
+        Ok(())
     }
 
     fn forget_if_nothing_began(&self) {
@@ -238,15 +288,15 @@ impl PaymentObject {
         if self.purchase.borrow().is_some()
             && let Some(driver) = self.driver()
         {
-            self.resume(driver).await?;
+            self.resume(driver, Event::Retried).await?;
         }
         Ok(self.purchase.borrow().as_ref().map(|purchase| purchase.state().name().to_owned()))
     }
 
-    async fn resume(&self, driver: Driver) -> Result<()> {
+    async fn resume(&self, driver: Driver, event: Event) -> Result<()> {
         let settings = self.settings()?;
         if let Some(config) = &settings.config.payment {
-            self.advance(Event::Resumed, config)?;
+            self.advance(event, config)?;
             self.drive(&driver, None, false).await?;
         }
         drop(driver);
@@ -282,22 +332,26 @@ impl PaymentObject {
                 // Should the process die in this step, the alarm finds what is stored a second later.
                 self.ring_at(clock::now().plus(STEP_RETRY)).await?;
             }
-            let event =
-                match self.perform(&step, &purchase, &settings, config, &mut request, &mut decision).await {
-                    Ok(event) => event,
-                    Err(error) => {
-                        console_error!("payment {}: {step:?}: {error}", purchase.id());
-                        self.advance(Event::StepFailed(error.to_string()), config)?;
-                        if self.purchase.borrow().as_ref().is_some_and(|next| next.step(clock::now()) == step)
-                        {
-                            // A client waits for the credit; what comes after it may take its time.
-                            let retry = if purchase.can_answer() { CHORE_RETRY } else { STEP_RETRY };
-                            self.rest(Some(clock::now().plus(retry))).await?;
-                            return Ok(decision);
-                        }
-                        continue;
+            let job = Job { env: &self.env, settings: &settings, config, purchase: &purchase };
+            let done = match step {
+                Step::ForgetAnswer => self.delete_answer().map(|()| Event::AnswerForgotten),
+                Step::SignReceipt => self.response_hash().and_then(|hash| job.sign_receipt(hash)),
+                _ => job.perform(&step, &mut request, &mut decision).await,
+            };
+            let event = match done {
+                Ok(event) => event,
+                Err(error) => {
+                    console_error!("payment {}: {step:?}: {error}", purchase.id());
+                    self.advance(Event::StepFailed(error.to_string()), config)?;
+                    if self.purchase.borrow().as_ref().is_some_and(|next| next.step(clock::now()) == step) {
+                        // A client waits for the credit; what comes after it may take its time.
+                        let retry = if purchase.can_answer() { CHORE_RETRY } else { STEP_RETRY };
+                        self.rest(Some(clock::now().plus(retry))).await?;
+                        return Ok(decision);
                     }
-                };
+                    continue;
+                }
+            };
             self.advance(event, config)?;
         }
     }
@@ -306,7 +360,7 @@ impl PaymentObject {
     fn advance(&self, event: Event, config: &PaymentConfig) -> Result<()> {
         let Some(purchase) = self.purchase.borrow_mut().take() else { return Ok(()) };
         let before = purchase.clone();
-        let next = purchase.apply(event, &policy(&before, config), clock::now());
+        let next = purchase.apply(event, &steps::policy(&before, config), clock::now());
         let stored = if next == before {
             Ok(())
         } else if next.is_stored() {
@@ -336,66 +390,6 @@ impl PaymentObject {
     async fn ring_at(&self, at: Millis) -> Result<()> {
         let wait = at.since(clock::now());
         self.state.storage().set_alarm(std::time::Duration::from_millis(wait.get())).await
-    }
-
-    async fn perform(
-        &self,
-        step: &Step,
-        purchase: &Purchase,
-        settings: &Settings,
-        config: &PaymentConfig,
-        request: &mut Option<Attempt>,
-        decision: &mut Option<Decision>,
-    ) -> Result<Event> {
-        let owner = purchase.owner();
-        let id = purchase.id();
-        let tell = |call| objects::account::<Done>(&self.env, owner, call);
-        Ok(match step {
-            Step::Verify => {
-                let (facilitator, answer) =
-                    facilitator_client::verify(settings, config, purchase.payment()).await;
-                Event::Verified(facilitator, answer)
-            }
-            Step::Announce => tell(AccountCall::Announce(id)).await.map(|_| Event::Announced)?,
-            Step::Settle => Event::Settled(self.settle(purchase, settings, config).await),
-            Step::ClaimTransaction(transaction) => {
-                let network = purchase.payment().offer().tender.caip2();
-                let name = transaction_object(&network, transaction);
-                let free = objects::payment(&self.env, &name, &PaymentCall::ClaimTransaction(id)).await?;
-                Event::TransactionClaimed(free)
-            }
-            Step::Credit => {
-                let call = AccountCall::Credit(credit(purchase), request.take());
-                *decision = objects::account(&self.env, owner, call).await?;
-                Event::Credited
-            }
-            Step::Withdraw => tell(AccountCall::Withdraw(id)).await.map(|_| Event::Withdrawn)?,
-            Step::Acknowledge => tell(AccountCall::Acknowledge(id)).await.map(|_| Event::Acknowledged)?,
-            Step::Record => {
-                ledger::put_payment(&self.env, purchase, clock::now()).await?;
-                if purchase.state() == purchase::State::Unknown && wants_doubts(settings) {
-                    tell(AccountCall::Doubt(sum(purchase))).await?;
-                }
-                Event::Recorded(purchase.state())
-            }
-            Step::SignReceipt => Event::ReceiptSigned(Box::new(receipt_without_answer(purchase, settings)?)),
-            Step::KeepReceipt => {
-                if let Some(kept) = kept(purchase, settings) {
-                    receipt_store::keep(&self.env, &kept, clock::now()).await?;
-                }
-                Event::ReceiptKept
-            }
-            Step::Rest(_) => Event::Resumed,
-        })
-    }
-
-    async fn settle(&self, purchase: &Purchase, settings: &Settings, config: &PaymentConfig) -> SettleAnswer {
-        let Some(url) = purchase.facilitator() else {
-            return SettleAnswer::Unknown { why: "no facilitator verified it".to_owned(), transaction: None };
-        };
-        let answer = facilitator_client::settle(settings, config, url, purchase.payment()).await;
-        console_log!("payment {}: {url}settle: {answer:?}", purchase.id());
-        answer
     }
 
     /// Whether the transaction that this object is named for belongs to that payment: to the first that claims it.
@@ -439,55 +433,6 @@ impl PaymentObject {
 fn may_be_forgotten(stored: &str) -> bool {
     serde_json::from_str::<StoredRequest>(stored).is_ok()
         || serde_json::from_str::<StoredChallenge>(stored).is_ok()
-}
-
-/// What a presenter is told; `decision` is there for the one whose request was let through with the credit.
-fn presented(purchase: &Purchase, decision: Option<Decision>) -> Presented {
-    let receipt_id = purchase.receipt_id().to_owned();
-    match (purchase.progress(), decision) {
-        (Progress::Credited(settlement), Some(decision)) => {
-            Presented::Credited { decision, settlement: settlement.clone(), receipt_id }
-        }
-        (Progress::Credited(_), None) => Presented::Used { receipt_id },
-        (Progress::Refused(reason), _) => Presented::Refused { reason: reason.to_owned() },
-        (Progress::Unavailable(why), _) => Presented::Unavailable { why: why.to_owned() },
-        (Progress::Pending, _) => Presented::Pending,
-    }
-}
-
-fn policy(purchase: &Purchase, config: &PaymentConfig) -> SettlementPolicy {
-    let decimals = purchase.payment().offer().tender.decimals();
-    SettlementPolicy {
-        // A limit that this token cannot express is no leave to credit.
-        unconfirmed_limit: config.unconfirmed_limit.to_amount(decimals).unwrap_or_default(),
-        give_up_after: config.max_timeout.plus(GIVE_UP_AFTER),
-        receipt_patience: RECEIPT_PATIENCE,
-    }
-}
-
-fn wants_doubts(settings: &Settings) -> bool {
-    settings.config.webhook.as_ref().is_some_and(|webhook| webhook.events.has(Kind::PaymentUnknown))
-}
-
-fn sum(purchase: &Purchase) -> Sum {
-    let (endpoint, _) = purchase.goods();
-    Sum { payment: purchase.id(), endpoint: endpoint.clone(), amount: purchase.payment().offer().amount }
-}
-
-fn credit(purchase: &Purchase) -> Credit {
-    let (endpoint, grants) = purchase.goods();
-    let amount = purchase.payment().offer().amount;
-    Credit { payment: purchase.id(), endpoint: endpoint.clone(), grants: grants.to_vec(), amount }
-}
-
-/// The receipt of a payment whose answer never reached its end: of no answer.
-fn receipt_without_answer(purchase: &Purchase, settings: &Settings) -> Result<SignedReceipt> {
-    let (Some(settlement), Some(keys)) = (purchase.settlement(), &settings.keys) else {
-        return Err(Error::RustError("nothing was settled".to_owned()));
-    };
-    let (payment, service) = (purchase.payment(), purchase.service());
-    let receipt = Receipt::of_payment(payment, settlement, purchase.receipt_id(), service, sha256_label(&[]));
-    Ok(receipt.sign(&keys.receipts))
 }
 
 fn kept(purchase: &Purchase, settings: &Settings) -> Option<KeptReceipt> {
