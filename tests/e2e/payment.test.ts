@@ -2,12 +2,12 @@
 // sent, and a refused one changes nothing.
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
-import type { PaymentPayload, PaymentRequired } from "@x402/core/types";
+import type { PaymentPayload } from "@x402/core/types";
 import { exactly, poor, problem, refusal, remaining, served, tokens } from "./rig/answers.ts";
-import type { Wallet } from "./rig/chain.ts";
 import { headerV1, headerV2, offerV2, payingV1, payingV2, settlement, signV2 } from "./rig/clients.ts";
 import { answer } from "./rig/faulty_facilitator.ts";
 import type { Gate } from "./rig/gate.ts";
+import { signByHand } from "./rig/by_hand.ts";
 import { PAYEE, startWorld } from "./rig/world.ts";
 import type { World } from "./rig/world.ts";
 
@@ -236,42 +236,3 @@ test("a v1 payment by hand is told from a v2 payment by its header", async () =>
   assert.ok(paid.headers.has("x-payment-response"));
   assert.equal(world.facilitator.calls.settle[0]!.body.x402Version, 1);
 });
-
-/** Signs what the stock client's own guards would not let it sign, good for so many seconds from now. */
-async function signByHand(wallet: Wallet, offer: PaymentRequired, seconds = 60): Promise<PaymentPayload> {
-  const accepted = offer.accepts[0]!;
-  const authorization = {
-    from: wallet.address,
-    to: accepted.payTo as `0x${string}`,
-    value: accepted.amount,
-    validAfter: "0",
-    validBefore: String(Math.floor(Date.now() / 1000) + seconds),
-    nonce: `0x${Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex")}` as `0x${string}`,
-  };
-  const signature = await wallet.account.signTypedData({
-    domain: {
-      name: accepted.extra!["name"] as string,
-      version: accepted.extra!["version"] as string,
-      chainId: Number(accepted.network.split(":")[1]),
-      verifyingContract: accepted.asset as `0x${string}`,
-    },
-    types: {
-      TransferWithAuthorization: [
-        { name: "from", type: "address" },
-        { name: "to", type: "address" },
-        { name: "value", type: "uint256" },
-        { name: "validAfter", type: "uint256" },
-        { name: "validBefore", type: "uint256" },
-        { name: "nonce", type: "bytes32" },
-      ],
-    },
-    primaryType: "TransferWithAuthorization",
-    message: {
-      ...authorization,
-      value: BigInt(authorization.value),
-      validAfter: BigInt(authorization.validAfter),
-      validBefore: BigInt(authorization.validBefore),
-    },
-  });
-  return { x402Version: 2, resource: offer.resource, accepted, payload: { signature, authorization } } as PaymentPayload;
-}

@@ -48,7 +48,7 @@ pub(crate) fn new_account() -> Account {
 pub(crate) fn attempt(request: &str, units: &Units) -> Attempt {
     let path = CanonicalPath::parse("/v1/chat").unwrap();
     let target = Target { method: "POST".to_owned(), path, logical: None };
-    Attempt { request: request.to_owned(), target, units: units.clone() }
+    Attempt { request: request.to_owned(), target, units: units.clone(), paid: false }
 }
 
 /// The end of a request at the endpoint.

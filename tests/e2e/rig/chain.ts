@@ -33,8 +33,12 @@ export async function startChain() {
   const client = connect(anvil.url);
   const token = await deployUsdc(client);
   // One after the other: the owner's transactions are numbered.
-  let minted: Promise<unknown> = Promise.resolve();
-  const mint = (to: Address, usdc: bigint) => minted = minted.then(() => send(client, token, "mint", [to, usdc]));
+  let sent: Promise<unknown> = Promise.resolve();
+  const call = (functionName: string, args: unknown[]) => {
+    const next = sent.then(() => send(client, token, functionName, args));
+    sent = next.catch(() => undefined);
+    return next;
+  };
   const chain = {
     url: anvil.url,
     client,
@@ -49,9 +53,11 @@ export async function startChain() {
     /** A new wallet with `usdc` atomic units (a millionth of a dollar each) and no gas. */
     async wallet(usdc = 1_000_000n): Promise<Wallet> {
       const wallet = newWallet();
-      if (usdc > 0n) await mint(wallet.address, usdc);
+      if (usdc > 0n) await call("mint", [wallet.address, usdc]);
       return wallet;
     },
+    /** Calls a function of the token, in a transaction of its owner's. */
+    send: call,
     async balance(address: Address): Promise<bigint> {
       return await client.readContract({ address: USDC, abi: token.abi, functionName: "balanceOf", args: [address] }) as bigint;
     },
@@ -152,8 +158,9 @@ function link(token: Artifact, library: Address): Hex {
   return `0x${code}`;
 }
 
-async function send(client: Client, token: Artifact, functionName: string, args: unknown[]): Promise<void> {
+async function send(client: Client, token: Artifact, functionName: string, args: unknown[]): Promise<Hex> {
   const hash = await client.writeContract({ address: USDC, abi: token.abi, functionName, args });
   const { status } = await client.waitForTransactionReceipt({ hash });
   if (status !== "success") throw new Error(`${functionName} was reverted`);
+  return hash;
 }

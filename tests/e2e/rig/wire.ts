@@ -23,12 +23,14 @@ export async function getByHand(gate: Gate, path: string, headers: string[] = []
  * A request from `ip` whose client can go away. It resets the connection: of one that is merely closed, as `fetch` does, the
  * other half could still be read, so that workerd takes the client to be there until it writes.
  */
-export function leavable(gate: Gate, ip: string, path: string): { text(): string; answered(): boolean; leave(): void } {
+export function leavable(gate: Gate, ip: string, path: string, headers: Record<string, string> = {}): { text(): string; answered(): boolean; leave(): void } {
   const { hostname, port, host } = new URL(gate.url);
   const socket = connect(Number(port), hostname);
   let text = "";
   socket.setEncoding("utf8");
   socket.on("data", (chunk) => text += chunk);
-  socket.write(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\nCF-Connecting-IP: ${ip}\r\n\r\n`);
+  const lines = [`GET ${path} HTTP/1.1`, `Host: ${host}`, `CF-Connecting-IP: ${ip}`];
+  lines.push(...Object.entries(headers).map(([name, value]) => `${name}: ${value}`));
+  socket.write(`${lines.join("\r\n")}\r\n\r\n`);
   return { text: () => text, answered: () => text !== "", leave: () => void socket.resetAndDestroy() };
 }
