@@ -1,8 +1,9 @@
 //! Who is calling: account ids and addresses.
 //!
-//! [`key`] has the API keys that an owner issues, [`key_ring`] those of an account, [`session`] the tokens that name an account, [`nonce`] the nonces that
-//! we issue, [`sign_in`] how a wallet proves itself.
+//! [`key`] has the API keys that an owner issues, [`key_ring`] those of an account, [`session`] the tokens that name an account, [`nonce`] and
+//! [`context_nonce`] the nonces that we issue, [`sign_in`] how a wallet proves itself.
 
+pub mod context_nonce;
 pub mod key;
 pub mod key_ring;
 pub mod nonce;

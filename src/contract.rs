@@ -53,6 +53,11 @@ pub enum AccountCall {
     FailPayment,
     /// The payment that was counted beforehand did not fail. [`Done`]
     UnfailPayment,
+    /// Did the owner give it a plan? [`bool`]
+    HasPlan,
+    /// A wallet signed that it owes this for the request; may that pass? None where the owner gave it no plan.
+    /// [`Option<Decision>`]
+    Pledge(Attempt, Amount),
     /// The origin failed a paid request: its tokens are given back.
     /// Answered with where the client stands then: a list of [`Standing`].
     GiveBack(EndpointName, Tokens),
@@ -77,10 +82,15 @@ impl AccountCall {
         self.is_owners() || matches!(self, Self::TryAdmin(_) | Self::NewPlans(_))
     }
 
-    /// Whether it changes what the owner gave the account: stored before it is answered.
-    #[must_use]
-    pub const fn is_owners(&self) -> bool {
+    /// Whether it changes what the owner gave the account.
+    const fn is_owners(&self) -> bool {
         matches!(self, Self::AddKey(..) | Self::RemoveKey(_) | Self::SetPlan(_))
+    }
+
+    /// Whether it changes what the owner gave the account, or what is owed: stored before it is answered.
+    #[must_use]
+    pub const fn is_stored_first(&self) -> bool {
+        self.is_owners() || matches!(self, Self::Pledge(..))
     }
 }
 
@@ -213,6 +223,12 @@ pub enum PaymentCall {
     AssignKey(AccountId),
     /// The account of the key that this object is named for. [`Option<AccountId>`]
     AccountOfKey,
+    /// A wallet signed for a request under the nonce that this object is named for. [`Pledged`]
+    Pledge(Box<Promise>),
+    /// A payment claims the name that this object is named for: does it hold it now? [`bool`]
+    ClaimName(String),
+    /// Nothing came of the payment that holds the name: it is free again. [`Done`]
+    ReleaseName(String),
     /// The owner wants the payment looked at again now. [`Option<String>`]: its state, if there is such a payment.
     Retry,
 }
@@ -226,6 +242,33 @@ pub enum Attempted {
     Decided(Decision),
     /// The request id belongs to another account or endpoint.
     IdUsed,
+}
+
+/// A request that a wallet signed for, in place of a payment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Promise {
+    /// The wallet's account.
+    pub account: AccountId,
+    /// The request.
+    pub attempt: Attempt,
+    /// What the wallet owes for it, in atomic units.
+    pub amount: Amount,
+    /// Unix seconds at which the receipt ends.
+    pub receipt_expires_at: u64,
+}
+
+/// What became of a [`Promise`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "one is made and sent at a time")]
+#[serde(rename_all = "snake_case")]
+pub enum Pledged {
+    /// The wallet's plan decided. The nonce is used if it let the request pass.
+    Decided(Decision),
+    /// The nonce was used before.
+    Used,
+    /// The owner gave the wallet no plan.
+    Unregistered,
 }
 
 /// A payment as a client presents it, and what it is to buy.
@@ -337,6 +380,8 @@ pub enum Presented {
     NotKnown,
     /// It was credited before, to this client.
     Used {
+        /// How it was settled.
+        settlement: Settlement,
         /// The id of its receipt.
         receipt_id: String,
     },

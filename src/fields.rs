@@ -42,6 +42,10 @@ pub const PAYMENT_SIGNATURE: &str = "PAYMENT-SIGNATURE";
 pub const X_PAYMENT: &str = "X-PAYMENT";
 /// The header field in which a credential of MPP comes where `Authorization` is taken.
 pub const PAYMENT_AUTHORIZATION: &str = "Payment-Authorization";
+/// The header field in which the signature of a signed context comes.
+pub const X_402_SIGNATURE: &str = "X-402-Signature";
+/// The header field in which the nonce of a signed context comes.
+pub const X_402_NONCE: &str = "X-402-Nonce";
 /// The header field in which a wallet proves itself (x402 extension `sign-in-with-x`).
 pub const SIGN_IN_WITH_X: &str = "SIGN-IN-WITH-X";
 /// The header field that names a session.

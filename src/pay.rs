@@ -3,6 +3,7 @@
 pub mod amount;
 pub mod buyer;
 pub mod chain;
+pub mod context;
 pub mod eip712;
 pub mod mpp;
 pub mod network;

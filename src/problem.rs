@@ -34,6 +34,8 @@ pub enum ProblemKind {
     InvalidPayload,
     /// The plan does not list the endpoint.
     NoAccess,
+    /// A signed context that is not ours to take.
+    InvalidSignature,
     /// None of the gate's own endpoints.
     UnknownEndpoint,
     /// A method that an endpoint of the gate does not have.
@@ -78,7 +80,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind, for the pages that explain them.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::BadPayment,
         Self::BadPath,
         Self::BadRequest,
@@ -90,6 +92,7 @@ impl ProblemKind {
         Self::PaymentExpired,
         Self::InvalidPayload,
         Self::NoAccess,
+        Self::InvalidSignature,
         Self::UnknownEndpoint,
         Self::MethodNotAllowed,
         Self::NotFound,
@@ -181,6 +184,12 @@ impl ProblemKind {
                 "no-access",
                 "No access to endpoint",
                 "The client's plan does not list this endpoint. Ask the API's owner for a plan that does.",
+            ),
+            Self::InvalidSignature => (
+                403,
+                "invalid-signature",
+                "Signature not accepted",
+                "Ask again without it, have a registered wallet sign the paymentContext of that answer within 300 seconds, and send it once; or pay.",
             ),
             Self::UnknownEndpoint => (
                 404,

@@ -1,6 +1,10 @@
 //! What we sign about what we sell: the extension `offer-receipt` of x402, in EIP-712.
 
+use tollgate::pay::amount::Amount;
 use tollgate::pay::eip712::{Hash32, OfferStatement, ReceiptStatement, SigningKey};
+use tollgate::pay::network::{Network, known_asset};
+use tollgate::pay::offer::{EvmTender, Flow, Offer, Resource, Tender, TransferMethod};
+use tollgate::pay::x402::offer_receipt;
 
 const ANVIL_1: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
 const ANVIL_2_KEY: &str = "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a";
@@ -38,4 +42,41 @@ fn an_offer_hashes_as_the_official_package_has_it() {
         Hash32::new(offer.digest()).to_string(),
         "0x3498bcf80adb9f18db3c43428a5ebc4cf0a42550d0b2ebbb9065cdf3bc53e0cb"
     );
+}
+
+/// Clients send the offers back in a payment header, whose length is limited; and one signature serves a whole minute.
+#[test]
+fn at_most_eight_offers_are_signed_and_each_until_a_whole_minute() {
+    let network = Network::parse("base").unwrap();
+    let tender = Tender::Evm(EvmTender {
+        network,
+        asset: known_asset(&network, "USDC").unwrap(),
+        pay_to: ANVIL_1.parse().unwrap(),
+        transfer_method: TransferMethod::Eip3009,
+    });
+    let offers: Vec<Offer> = (1..=9)
+        .map(|amount| Offer {
+            tender: tender.clone(),
+            amount: Amount::new(amount),
+            max_timeout_seconds: 60,
+            flow: Flow::Upfront,
+        })
+        .collect();
+    let resource = Resource {
+        url: "https://x.example/".to_owned(),
+        description: String::new(),
+        mime_type: String::new(),
+    };
+    let key = SigningKey::from_hex(ANVIL_2_KEY).unwrap();
+    let at = |now| offer_receipt::offers(&offers, &resource, now, |digest| key.sign_digest(digest));
+    let extension = at(1_795_219_201);
+    let signed = extension["info"]["offers"].as_array().unwrap();
+    assert_eq!(signed.len(), 8);
+    assert_eq!(
+        (signed[7]["acceptIndex"].as_u64(), signed[7]["payload"]["amount"].as_str()),
+        (Some(7), Some("8"))
+    );
+    assert_eq!(signed[0]["payload"]["validUntil"], 1_795_219_320);
+    assert_eq!(at(1_795_219_259), extension);
+    assert_ne!(at(1_795_219_261), extension);
 }

@@ -34,6 +34,8 @@ pub(super) enum Purpose {
     SignInNonce,
     /// The key that binds MPP's challenges.
     MppChallenges,
+    /// A nonce for one signed context.
+    ContextNonce,
 }
 
 impl Purpose {
@@ -42,6 +44,7 @@ impl Purpose {
             Self::Session => b"tollgate session 1\n",
             Self::SignInNonce => b"tollgate sign-in nonce 1\n",
             Self::MppChallenges => b"tollgate mpp challenges 1\n",
+            Self::ContextNonce => b"tollgate context nonce 1\n",
         }
     }
 }

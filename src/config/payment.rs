@@ -8,7 +8,9 @@ use url::Url;
 use super::table::{Faults, Table, parsed, text, texts};
 use super::{base_url, list, positive_span};
 use crate::pay::amount::{Amount, Price};
+use crate::pay::context;
 use crate::pay::offer::{Flow, Offer, Tender};
+use crate::pay::x402::payment_identifier::Naming;
 use crate::time::Span;
 
 /// How payments are taken.
@@ -30,6 +32,10 @@ pub struct PaymentConfig {
     pub settle_timeout: Span,
     /// Whether MPP is spoken beside x402.
     pub mpp: bool,
+    /// Whether registered wallets may sign for what they will owe, in place of a payment.
+    pub signed_context: bool,
+    /// Whether clients may or must name their payments.
+    pub naming: Option<Naming>,
     pub(super) without_effect: Vec<String>,
 }
 
@@ -47,7 +53,7 @@ impl PaymentConfig {
     pub(super) fn read(mut t: Table<'_>, faults: &mut Faults) -> Option<Self> {
         let tenders = tender::read(&mut t, faults);
         let facilitators = read_facilitators(&mut t, faults);
-        let mpp = reads_mpp(&mut t, faults);
+        let Methods { mpp, signed_context } = read_methods(&mut t, faults);
         let unused = ["session"].into_iter().filter(|name| t.value(name).is_some());
         let without_effect: Vec<String> = unused.map(|name| format!("TOLLGATE.payment.{name}")).collect();
         let config = Self {
@@ -61,6 +67,8 @@ impl PaymentConfig {
             verify_timeout: t.optional("verify_timeout", positive_span, faults).unwrap_or(Span::seconds(5)),
             settle_timeout: t.optional("settle_timeout", positive_span, faults).unwrap_or(Span::seconds(30)),
             mpp,
+            signed_context,
+            naming: t.optional("payment_identifier", naming, faults).unwrap_or(Some(Naming::Optional)),
             without_effect,
         };
         t.finish(faults);
@@ -121,24 +129,36 @@ fn read_facilitator(mut t: Table<'_>, faults: &mut Faults) -> Option<Facilitator
     url.map(|url| Facilitator { url, bearer })
 }
 
-/// Reads `methods`: whether MPP is among them, as it is by default.
-fn reads_mpp(t: &mut Table<'_>, faults: &mut Faults) -> bool {
-    let Some(methods) = t.optional("methods", texts, faults) else { return true };
+/// What is spoken beside x402.
+struct Methods {
+    mpp: bool,
+    signed_context: bool,
+}
+
+/// Reads `methods`: what is spoken beside x402; by default that is MPP.
+fn read_methods(t: &mut Table<'_>, faults: &mut Faults) -> Methods {
+    let Some(methods) = t.optional("methods", texts, faults) else {
+        return Methods { mpp: true, signed_context: false };
+    };
     for method in &methods {
-        match *method {
-            "x402" | "mpp" => {}
-            "signed-context" => {
-                faults.add(t.name_of("methods"), "`signed-context` is not supported by this version");
-            }
-            other => {
-                faults.add(t.name_of("methods"), format!("`{other}` is not a method; write x402 or mpp"));
-            }
+        if !matches!(*method, "x402" | "mpp" | context::METHOD) {
+            let message = format!("`{method}` is not a method; write x402, mpp or signed-context");
+            faults.add(t.name_of("methods"), message);
         }
     }
     if !methods.contains(&"x402") {
         faults.add(t.name_of("methods"), "must hold x402; mpp is spoken beside it");
     }
-    methods.contains(&"mpp")
+    Methods { mpp: methods.contains(&"mpp"), signed_context: methods.contains(&context::METHOD) }
+}
+
+fn naming(value: &Value) -> Result<Option<Naming>, String> {
+    match text(value)? {
+        "off" => Ok(None),
+        "optional" => Ok(Some(Naming::Optional)),
+        "required" => Ok(Some(Naming::Required)),
+        other => Err(format!("`{other}` is not a choice; write off, optional or required")),
+    }
 }
 
 /// Reads the URL of a chain node. Its key may stand in its query.

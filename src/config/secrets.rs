@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::table::Faults;
 use crate::client::SessionKey;
-use crate::pay::eip712::SigningKey;
+use crate::pay::eip712::{KeyError, PublicKey, SigningKey};
 use crate::pay::mpp::challenge::ChallengeKeys;
 
 /// The keys of a gate that takes payments.
@@ -15,6 +15,8 @@ use crate::pay::mpp::challenge::ChallengeKeys;
 pub struct PaymentKeys {
     /// Signs receipts.
     pub receipts: SigningKey,
+    /// What signed receipts before, the latest first: receipts that it signed still hold.
+    pub previous: Vec<PublicKey>,
     /// Signs session tokens.
     pub sessions: SessionKey,
     /// Bind MPP's challenges.
@@ -45,10 +47,21 @@ impl PaymentKeys {
         let previous = previous.map(|key| key.challenge_secret());
         let challenges =
             ChallengeKeys::new(&sessions.challenge_secret(), previous.as_ref().map(<[u8; 32]>::as_slice));
-        challenges.map(|challenges| Self { receipts, sessions, challenges }).map_err(|message| {
+        let keys = |challenges| Self { receipts, previous: Vec::new(), sessions, challenges };
+        challenges.map(keys).map_err(|message| {
             faults.add("SESSION_KEY", message);
             faults
         })
+    }
+
+    /// The same with `PREVIOUS_RECEIPT_KEYS`: the public keys that signed receipts before, the latest first.
+    ///
+    /// # Errors
+    /// Which of them are none.
+    pub fn after(self, previous: &str) -> Result<Self, Faults> {
+        let mut faults = Faults::default();
+        let previous = public_keys("PREVIOUS_RECEIPT_KEYS", previous, &mut faults);
+        if faults.is_empty() { Ok(Self { previous, ..self }) } else { Err(faults) }
     }
 }
 
@@ -105,6 +118,22 @@ impl AdminToken {
     }
 }
 
+/// Public keys (`0x04…`) with spaces, line ends or commas between them.
+fn public_keys(name: &str, text: &str, faults: &mut Faults) -> Vec<PublicKey> {
+    let written = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|key| !key.is_empty());
+    let mut keys = Vec::new();
+    for (index, key) in written.enumerate() {
+        match key.parse() {
+            Ok(key) => keys.push(key),
+            Err(error) => {
+                let error: KeyError = error;
+                faults.add(format!("{name}[{index}]"), format!("{error}, as `GET /receipt-key` shows it"));
+            }
+        }
+    }
+    keys
+}
+
 fn secret<T>(
     name: &str,
     text: Option<&str>,
@@ -122,6 +151,20 @@ fn secret<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn previous_receipt_keys_are_read_and_faults_name_their_place() {
+        let (receipts, sessions) = ("01".repeat(32), "02".repeat(32));
+        let read =
+            |previous| PaymentKeys::read(Some(&receipts), Some(&sessions), None).unwrap().after(previous);
+        let [first, second] =
+            ["03", "04"].map(|byte| SigningKey::from_hex(&byte.repeat(32)).unwrap().public_key());
+        assert_eq!(read("").unwrap().previous, []);
+        let both = format!(" {first},\n{second} ");
+        assert_eq!(read(&both).unwrap().previous, [first.clone(), second]);
+        let faults = read(&format!("{first} 0x04")).unwrap_err().to_string();
+        assert!(faults.starts_with("PREVIOUS_RECEIPT_KEYS[1]: must be 0x04 and 128"), "{faults}");
+    }
 
     #[test]
     fn only_the_admin_token_is_the_admin_token() {

@@ -103,6 +103,15 @@ fn handle(account: Account, call: AccountCall, rules: &Rules<'_>, now: Millis) -
             answered(account, &wait)
         }
         AccountCall::UnfailPayment => done(account.unfail_payment(now)),
+        AccountCall::HasPlan => {
+            let has_plan = account.plan().is_some();
+            Handled { denied: true, ..answered(account, &has_plan) }
+        }
+        AccountCall::Pledge(attempt, amount) => {
+            let (account, decision) = account.pledge(rules, &attempt, amount, now);
+            let denied = !decision.as_ref().is_some_and(Decision::is_admitted);
+            Handled { denied, ..answered(account, &decision) }
+        }
         AccountCall::GiveBack(endpoint, tokens) => {
             let grant = Grant { limit: BUCKET.to_owned(), quantity: tokens };
             let account = account.granted(rules, &endpoint, &grant, now);

@@ -65,7 +65,7 @@ impl DurableObject for AccountObject {
         let now = clock::now();
         let plan = memory.account.plan().map(str::to_owned);
         let rules = config.rules(memory.account.id().kind(), plan.as_deref());
-        let must_store = call.is_owners() || memory.account.is_precious(&rules);
+        let must_store = call.is_stored_first() || memory.account.is_precious(&rules);
         let handled =
             account_calls::handle_in_name_of(key.as_ref(), memory.account.clone(), call, &rules, now);
         memory.account = handled.account;

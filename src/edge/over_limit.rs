@@ -6,7 +6,8 @@ use worker::{Result, web_sys};
 
 use super::exchange::{Exchange, Outcome};
 use super::presented::{self, Presented, bad_payment};
-use super::{clock, gate, identity, mpp, origin};
+use super::signed_context::Desk;
+use super::{attest, clock, gate, identity, mpp, origin, payment_names};
 use crate::client::AccountId;
 use crate::config::payment::PaymentConfig;
 use crate::contract::AccountCall;
@@ -22,6 +23,9 @@ use crate::time::Span;
 
 /// How soon to ask again while a payment is being settled.
 const SOON: Span = Span::seconds(1);
+
+/// What an older gate said beside a context that is to be signed.
+const PLEASE_SIGN: &str = "Please sign the payment context";
 
 /// What is for sale here, and to whom.
 struct Counter<'a> {
@@ -82,7 +86,7 @@ fn too_many_failures(wait: Span) -> Problem {
     Problem::new(ProblemKind::TooManyFailures, detail).retry_after(Some(wait))
 }
 
-fn rate_limited(decision: &Decision, denied: &Denied) -> Problem {
+pub(super) fn rate_limited(decision: &Decision, denied: &Denied) -> Problem {
     let (name, limit) = (&decision.endpoint, &denied.limit);
     let what = match denied.by {
         DeniedBy::Limit => format!("the limit {limit} of {name} is used up"),
@@ -147,6 +151,12 @@ impl From<CredentialFault> for Refusal {
 }
 
 impl Counter<'_> {
+    /// Where a signed context is taken in place of a payment.
+    fn desk(&self) -> Desk<'_> {
+        let Self { exchange, account, target, .. } = *self;
+        Desk { exchange, account, target, endpoint: &self.decision.endpoint, offers: &self.offers }
+    }
+
     async fn answer(&self, presented: Presented) -> Outcome<web_sys::Response> {
         let now = clock::now().seconds();
         match presented {
@@ -161,6 +171,7 @@ impl Counter<'_> {
                 self.answer_x402((X_PAYMENT, Version::V1), checked).await
             }
             Presented::Mpp(credential) => self.answer_credential(credential).await,
+            Presented::SignedContext(brought) => self.desk().take(brought).await,
         }
     }
 
@@ -273,7 +284,8 @@ impl Counter<'_> {
         // What matched no offer of ours is answered in the name of the first.
         let tender = refusal.tender.as_ref().or(self.offers.first().map(|offer| &offer.tender));
         if let Some(tender) = tender {
-            self.exchange.ours(put_settlement(&answer, refusal.version, tender, &failed))?;
+            let none = v2::Extensions::new();
+            self.exchange.ours(put_settlement(&answer, refusal.version, tender, &failed, &none))?;
         }
         Ok(answer)
     }
@@ -290,13 +302,20 @@ impl Counter<'_> {
             Some(error) => problem.with("sign_in_error", error),
             None => problem,
         };
+        let problem = match self.exchange.ours(self.desk().offer())? {
+            Some(context) => problem.with("paymentContext", context.to_json()).with("message", PLEASE_SIGN),
+            None => problem,
+        };
         self.exchange.ours((|| -> Result<web_sys::Response> {
             let answer = gate::problem_answer(self.exchange, &problem)?;
+            let mut extensions = identity::extensions(self.exchange)?;
+            attest::offers(self.exchange, &self.offers, &self.resource, &mut extensions);
+            payment_names::declare(self.exchange, &mut extensions);
             let required = v2::payment_required_header(
                 &self.offers,
                 &self.resource,
                 refused.unwrap_or("PAYMENT-SIGNATURE header is required"),
-                &identity::extensions(self.exchange)?,
+                &extensions,
             );
             answer.headers().set("PAYMENT-REQUIRED", &required)?;
             for challenge in mpp::challenges(self.exchange, &self.sale())? {
@@ -323,11 +342,10 @@ fn put_settlement(
     version: Version,
     tender: &Tender,
     response: &SettlementResponse,
+    extensions: &v2::Extensions,
 ) -> Result<()> {
     let (field, value) = match version {
-        Version::V2 => {
-            ("PAYMENT-RESPONSE", v2::payment_response_header(response, tender, &v2::Extensions::new()))
-        }
+        Version::V2 => ("PAYMENT-RESPONSE", v2::payment_response_header(response, tender, extensions)),
         Version::V1 => ("X-PAYMENT-RESPONSE", v1::payment_response_header(response, tender)),
         // MPP says it in the body of a refusal, and in the receipt of a success.
         Version::Mpp => return Ok(()),

@@ -12,6 +12,7 @@ use crate::client::AccountId;
 use crate::contract::{AccountCall, LiveUsage, Survey};
 use crate::endpoint::{EndpointName, Target};
 use crate::limit::standing::Standing;
+use crate::pay::eip712::PublicKey;
 use crate::pay::receipt::SignedReceipt;
 use crate::problem::{Problem, ProblemKind};
 use crate::surface::{self, Found, Operation, OwnOperation};
@@ -159,14 +160,30 @@ async fn usage(exchange: &Exchange, query: Option<&str>) -> Outcome<web_sys::Res
     exchange.ours(answer::json(200, &body))
 }
 
+/// How receipts are signed.
+const RECEIPT_ALGORITHM: &str = "secp256k1-keccak256";
+
+/// The key that signs receipts, and those that did before.
 fn receipt_key(exchange: &Exchange) -> Outcome<web_sys::Response> {
     let Some(keys) = &exchange.settings.keys else {
         return Err(Problem::new(ProblemKind::NotFound, "this gate takes no payments and signs no receipts"));
     };
+    let current = keys.receipts.public_key();
+    let described = |key: &PublicKey, status: &str| {
+        json!({
+            "id": key.address().to_string(),
+            "status": status,
+            "algorithm": RECEIPT_ALGORITHM,
+            "public_key": key.to_string(),
+            "address": key.address().checksummed(),
+        })
+    };
+    let previous = keys.previous.iter().filter(|key| **key != current).map(|key| described(key, "previous"));
     let body = json!({
-        "algorithm": "secp256k1-keccak256",
-        "public_key": keys.receipts.public_key_hex(),
-        "address": keys.receipts.address().checksummed(),
+        "algorithm": RECEIPT_ALGORITHM,
+        "public_key": current.to_string(),
+        "address": current.address().checksummed(),
+        "keys": std::iter::once(described(&current, "current")).chain(previous).collect::<Vec<_>>(),
     });
     exchange.ours(answer::json(200, &body))
 }

@@ -16,13 +16,14 @@ use crate::contract::{Done, PaymentCall, payment_object};
 use crate::fields::private_cache_control;
 use crate::pay::eip712::SigningKey;
 use crate::pay::purchase::{Service, Settlement};
-use crate::pay::receipt::{Receipt, SignedReceipt};
+use crate::pay::receipt::{PaymentRecord, Receipt, SignedReceipt};
 use crate::pay::x402::Payment;
+use crate::time::Millis;
 
 /// The largest answer whose receipt comes in a header field; a larger one is named there and follows: 1 MiB.
 const MAX_HASHED_AHEAD: usize = 1 << 20;
 
-/// What was sold.
+/// What was sold for a payment that was settled.
 #[derive(Clone)]
 pub(super) struct Sold {
     pub(super) payment: Payment,
@@ -31,10 +32,32 @@ pub(super) struct Sold {
     pub(super) service: Service,
 }
 
-impl Sold {
+impl From<Sold> for Bill {
+    fn from(sold: Sold) -> Self {
+        Self {
+            object: payment_object(&sold.payment.id()),
+            record: PaymentRecord::of(&sold.payment, &sold.settlement),
+            at: sold.settlement.at,
+            receipt_id: sold.receipt_id,
+            service: sold.service,
+        }
+    }
+}
+
+/// What a receipt says beside the answer, in whatever way that was paid for.
+pub(super) struct Bill {
+    /// The name of the object that keeps the receipt.
+    pub(super) object: String,
+    pub(super) record: PaymentRecord,
+    pub(super) at: Millis,
+    pub(super) receipt_id: String,
+    pub(super) service: Service,
+}
+
+impl Bill {
     fn receipt(&self, key: &SigningKey, response_hash: String) -> SignedReceipt {
-        Receipt::of_payment(&self.payment, &self.settlement, &self.receipt_id, &self.service, response_hash)
-            .sign(key)
+        let (id, record) = ((self.receipt_id.as_str(), self.at), self.record.clone());
+        Receipt::of_answer(id, record, &self.service, response_hash).sign(key)
     }
 }
 
@@ -120,7 +143,7 @@ fn pass(ahead: Vec<u8>, rest: Reader) -> impl Stream<Item = Result<Vec<u8>>> {
 pub(super) async fn with_receipt(
     exchange: &Exchange,
     ahead: ReadAhead,
-    sold: Sold,
+    bill: Bill,
 ) -> Result<web_sys::Response> {
     let Some(keys) = &exchange.settings.keys else { return ahead.unread() };
     let fields = ahead.answer.headers();
@@ -129,16 +152,16 @@ pub(super) async fn with_receipt(
     let ReadAhead { answer, body, rest } = ahead;
     let Some(rest) = rest else {
         let hash = crate::pay::receipt::sha256_label(body.as_deref().unwrap_or_default());
-        let signed = sold.receipt(&keys.receipts, hash);
-        store(&exchange.env, &sold, &signed).await?;
+        let signed = bill.receipt(&keys.receipts, hash);
+        store(&exchange.env, &bill, &signed).await?;
         fields.set("X-402-Receipt", &STANDARD.encode(serde_json::to_vec(&signed)?))?;
         return match body {
             Some(body) => with_bytes(&answer, &body),
             None => Ok(answer),
         };
     };
-    fields.set("X-402-Receipt-Id", &sold.receipt_id)?;
-    let signer = Signer { env: exchange.env.clone(), key: keys.receipts.clone(), sold };
+    fields.set("X-402-Receipt-Id", &bill.receipt_id)?;
+    let signer = Signer { env: exchange.env.clone(), key: keys.receipts.clone(), bill };
     with_stream(&answer, follow(body.unwrap_or_default(), rest, signer))
 }
 
@@ -150,15 +173,14 @@ fn is_streamed(fields: &web_sys::Headers) -> Result<bool> {
     Ok(streamed.iter().any(|kind| media_type.starts_with(kind)))
 }
 
-async fn store(env: &Env, sold: &Sold, signed: &SignedReceipt) -> Result<()> {
-    let name = payment_object(&sold.payment.id());
-    objects::payment::<Done>(env, &name, &PaymentCall::StoreReceipt(signed.clone())).await.map(|_| ())
+async fn store(env: &Env, bill: &Bill, signed: &SignedReceipt) -> Result<()> {
+    objects::payment::<Done>(env, &bill.object, &PaymentCall::StoreReceipt(signed.clone())).await.map(|_| ())
 }
 
 struct Signer {
     env: Env,
     key: SigningKey,
-    sold: Sold,
+    bill: Bill,
 }
 
 struct Following {
@@ -194,8 +216,8 @@ fn follow(ahead: Vec<u8>, rest: Reader, signer: Signer) -> impl Stream<Item = Re
 
 async fn finish(state: Following) {
     let Following { hash, signer, .. } = state;
-    let signed = signer.sold.receipt(&signer.key, format!("sha256:{}", hex::encode(hash.finalize())));
-    if let Err(error) = store(&signer.env, &signer.sold, &signed).await {
-        console_error!("receipt {}: {error}", signer.sold.receipt_id);
+    let signed = signer.bill.receipt(&signer.key, format!("sha256:{}", hex::encode(hash.finalize())));
+    if let Err(error) = store(&signer.env, &signer.bill, &signed).await {
+        console_error!("receipt {}: {error}", signer.bill.receipt_id);
     }
 }

@@ -1,8 +1,9 @@
 //! The Durable Object of one payment: drives its purchase, step by step, and stores it before each next one.
 //!
 //! The same class remembers what there is one of: an object named for a transaction knows the one payment it settled,
-//! one named for a challenge of MPP the one payment that answers it, one named for a backend's request id the one request it belongs to, one named for a key its one account, and one
-//! knows the plans.
+//! one named for a challenge of MPP the one payment that answers it, one named for a backend's request id the one request
+//! it belongs to, one named for a nonce the one signed context under it, one named for a payment's name the one payment
+//! that has it, one named for a key its one account, and one knows the plans.
 
 mod calls;
 mod steps;
@@ -17,15 +18,14 @@ use worker::{
     DurableObject, Env, Error, Request, Response, Result, State, console_error, durable_object, wasm_bindgen,
 };
 
-use super::backend_request;
 use super::record::{self, Storage};
 use super::settings::{self, Settings};
-use super::{clock, objects};
+use super::{backend_request, clock, objects, payment_name, pledge, receipt_store};
 use crate::client::AccountId;
 use crate::config::payment::PaymentConfig;
 use crate::contract::{
-    AccountCall, Attempt, Buys, Done, KeptReceipt, PaymentCall, Presentation, Presented, StoredChallenge,
-    StoredKey,
+    AccountCall, Attempt, Buys, Done, KeptReceipt, PaymentCall, Pledged, Presentation, Presented,
+    StoredChallenge, StoredKey,
 };
 use crate::limit::decision::Decision;
 use crate::limit::request::StoredRequest;
@@ -40,6 +40,10 @@ use steps::Job;
 const STEP_RETRY: Span = Span::seconds(1);
 /// How soon something that nobody waits for is tried again: the ledger, the receipt's place.
 const CHORE_RETRY: Span = Span::seconds(10);
+/// How long a nonce that was used is remembered: twice its life.
+const PLEDGE_MEMORY: std::time::Duration = std::time::Duration::from_mins(10);
+/// How long a payment keeps the name that its client gave it: a day.
+const NAME_MEMORY: std::time::Duration = std::time::Duration::from_hours(24);
 /// How long a backend's request id is remembered: a day.
 const REQUEST_MEMORY: std::time::Duration = std::time::Duration::from_hours(24);
 /// How long after its end a challenge that was answered is remembered: longer than any two clocks of ours differ.
@@ -64,6 +68,10 @@ impl Storage for PaymentObject {
 
     fn write(&self, record: String) -> Result<()> {
         self.put(record)
+    }
+
+    fn erase(&self) -> Result<()> {
+        self.state.storage().sql().exec("DELETE FROM payment", None).map(|_| ())
     }
 }
 
@@ -114,6 +122,20 @@ impl DurableObject for PaymentObject {
                 let account = record::load(self)?.map(|StoredKey::V1(account)| account);
                 objects::reply(&account)
             }
+            PaymentCall::Pledge(promise) => {
+                let _one_at_a_time = self.requests.lock().await;
+                let pledged = pledge::take(&self.env, self, *promise).await?;
+                // Nobody can have a row written who is not registered.
+                if matches!(&pledged, Pledged::Decided(decision) if decision.is_admitted()) {
+                    self.state.storage().set_alarm(PLEDGE_MEMORY).await?;
+                }
+                objects::reply(&pledged)
+            }
+            PaymentCall::ClaimName(holder) => {
+                self.state.storage().set_alarm(NAME_MEMORY).await?;
+                objects::reply(&payment_name::claim(self, holder)?)
+            }
+            PaymentCall::ReleaseName(holder) => objects::reply(&payment_name::release(self, holder)?),
             PaymentCall::Retry => objects::reply(&self.retry().await?),
             PaymentCall::EndRequest(request, units) => {
                 let _one_at_a_time = self.requests.lock().await;
@@ -124,6 +146,7 @@ impl DurableObject for PaymentObject {
 
     async fn alarm(&self) -> Result<Response> {
         if self.stored()?.is_some_and(|stored| may_be_forgotten(&stored)) {
+            // What was used so long ago cannot come again.
             self.state.storage().delete_all().await?;
             return Response::empty();
         }
@@ -412,6 +435,11 @@ impl PaymentObject {
     }
 
     async fn store_receipt(&self, receipt: SignedReceipt) -> Result<Done> {
+        if self.is_pledge()? {
+            let kept = pledge::keep_receipt(self, &receipt)?;
+            receipt_store::keep(&self.env, &kept, clock::now()).await?;
+            return Ok(Done);
+        }
         self.load()?;
         let settings = self.settings()?;
         if let Some(config) = &settings.config.payment {
@@ -421,18 +449,27 @@ impl PaymentObject {
         Ok(Done)
     }
 
+    fn is_pledge(&self) -> Result<bool> {
+        Ok(self.stored()?.is_some_and(|stored| pledge::is_pledge(&stored)))
+    }
+
     fn kept_receipt(&self) -> Result<Option<KeptReceipt>> {
+        if self.is_pledge()? {
+            return pledge::receipt(self);
+        }
         self.load()?;
         let settings = self.settings()?;
         Ok(self.purchase.borrow().as_ref().and_then(|purchase| kept(purchase, &settings)))
     }
 }
 
-/// Whether what an object keeps is of no use any more when its alarm rings: a backend's request id that was used so long
-/// ago, or a challenge that nobody may answer now.
+/// Whether what an object keeps is of no use any more when its alarm rings: a backend's request id or a payment's name that
+/// was used so long ago, or a challenge or a nonce that nobody may answer now.
 fn may_be_forgotten(stored: &str) -> bool {
     serde_json::from_str::<StoredRequest>(stored).is_ok()
         || serde_json::from_str::<StoredChallenge>(stored).is_ok()
+        || pledge::is_pledge(stored)
+        || payment_name::is_holder(stored)
 }
 
 fn kept(purchase: &Purchase, settings: &Settings) -> Option<KeptReceipt> {

@@ -1,7 +1,8 @@
 //! What a request brings to pay with: at most one payment, in one of the wire forms that are spoken here.
 
 use super::exchange::{Exchange, Outcome};
-use crate::fields::{PAYMENT_AUTHORIZATION, PAYMENT_SIGNATURE, X_PAYMENT};
+use super::signed_context::{self, Brought};
+use crate::fields::{PAYMENT_AUTHORIZATION, PAYMENT_SIGNATURE, X_402_SIGNATURE, X_PAYMENT};
 use crate::pay::mpp::CredentialFault;
 use crate::pay::mpp::credential::{Credential, payment_token};
 use crate::problem::{Problem, ProblemKind};
@@ -15,6 +16,8 @@ pub(super) enum Presented {
     X402V2(String),
     /// The value of `X-PAYMENT`.
     X402V1(String),
+    /// A signed context, in place of a payment.
+    SignedContext(Brought),
     /// A credential of MPP, which may prove a wallet instead of paying; or why it cannot be read.
     Mpp(Result<Credential, CredentialFault>),
 }
@@ -28,7 +31,9 @@ pub(super) fn read(exchange: &Exchange) -> Outcome<Presented> {
     let v1 = exchange.header(X_PAYMENT).map(|value| (X_PAYMENT, Presented::X402V1(value)));
     let [bare, beside] = mpp_fields(exchange)
         .map(|field| field.map(|(name, value)| (name, Presented::Mpp(read_credential(&value)))));
-    let mut brought = [v2, v1, bare, beside].into_iter().flatten();
+    let context =
+        signed_context::brought(exchange).map(|context| (X_402_SIGNATURE, Presented::SignedContext(context)));
+    let mut brought = [v2, v1, bare, beside, context].into_iter().flatten();
     let Some((name, first)) = brought.next() else { return Ok(Presented::Nothing) };
     if let Some((second, _)) = brought.next() {
         return Err(bad_payment(name, &format!("comes beside {second}; send one payment")));

@@ -10,6 +10,8 @@ pub(super) trait Storage {
     fn read(&self) -> Result<Option<String>>;
     /// Stores the record.
     fn write(&self, record: String) -> Result<()>;
+    /// Forgets the record.
+    fn erase(&self) -> Result<()>;
 }
 
 /// The record. Only an absent one is none: one that cannot be read is an error.

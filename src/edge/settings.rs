@@ -80,7 +80,9 @@ fn read(env: &Env) -> Result<Settings, Faults> {
     } else {
         let (receipts, sessions) = (text(env, "RECEIPT_SIGNING_KEY"), text(env, "SESSION_KEY"));
         let previous = text(env, "SESSION_KEY_PREVIOUS");
-        Some(PaymentKeys::read(receipts.as_deref(), sessions.as_deref(), previous.as_deref())?)
+        let signed_before = text(env, "PREVIOUS_RECEIPT_KEYS");
+        let keys = PaymentKeys::read(receipts.as_deref(), sessions.as_deref(), previous.as_deref())?;
+        Some(keys.after(&signed_before.unwrap_or_default())?)
     };
     let facilitator_token = facilitator_token(env, &config)?;
     let admin_token = text(env, "ADMIN_TOKEN").map(|token| AdminToken::new(&token)).transpose()?;

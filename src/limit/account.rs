@@ -24,7 +24,7 @@ use crate::contract::{Attempt, Credit, End};
 use crate::endpoint::EndpointName;
 use crate::notice::outbox::Outbox;
 use crate::notice::{Kinds, Occurrence, Sum};
-use crate::pay::amount::Price;
+use crate::pay::amount::{Amount, Price};
 use crate::pay::x402::PaymentId;
 use crate::time::{Millis, Span};
 
@@ -199,6 +199,26 @@ impl Account {
             self.usage.uncount_blocked(&endpoint.name);
         }
         self.attempt(rules, attempt, now)
+    }
+
+    /// Decides about a request for which this wallet signed that it owes an amount: owed if it passes. `None` where the owner
+    /// gave the wallet no plan: anybody can make up a wallet that owes.
+    #[must_use]
+    pub fn pledge(
+        self,
+        rules: &Rules<'_>,
+        attempt: &Attempt,
+        amount: Amount,
+        now: Millis,
+    ) -> (Self, Option<Decision>) {
+        if self.plan.is_none() {
+            return (self, None);
+        }
+        let (mut account, decision) = self.attempt(rules, attempt, now);
+        if decision.is_admitted() {
+            account.usage.count_owed(&decision.endpoint, amount, now);
+        }
+        (account, Some(decision))
     }
 
     /// The allowance of an endpoint at `now`, taken out of the account. Queued requests whose turn has come are counted

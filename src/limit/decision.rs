@@ -25,6 +25,14 @@ pub struct Decision {
     pub at: Millis,
 }
 
+impl Decision {
+    /// Whether the request may pass.
+    #[must_use]
+    pub const fn is_admitted(&self) -> bool {
+        matches!(self.verdict, Verdict::Admitted(_))
+    }
+}
+
 /// Admitted or not, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

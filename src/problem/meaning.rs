@@ -40,6 +40,9 @@ impl ProblemKind {
             Self::NoAccess => {
                 "Each client has a plan, and a plan lists the endpoints that it gives access to. This one is not among them."
             }
+            Self::InvalidSignature => {
+                "A signed context came with the request and is not taken: its nonce was not issued for this, is too old, or its signer is no wallet that the owner registered. Nothing was counted, and the nonce is as it was."
+            }
             Self::UnknownEndpoint => {
                 "The path lies under the gate's own prefix, and the gate has nothing there. The API behind it was not asked. Where the owner has set no admin token, what needs it is not there either."
             }

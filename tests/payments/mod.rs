@@ -4,7 +4,7 @@
 
 use std::sync::OnceLock;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tollgate::contract::receipt_id;
 use tollgate::endpoint::EndpointName;
 use tollgate::limit::allowance::BUCKET;
@@ -40,10 +40,16 @@ fn offer() -> Offer {
 /// The payment.
 pub(crate) fn payment() -> Payment {
     static PAYMENT: OnceLock<Payment> = OnceLock::new();
-    PAYMENT.get_or_init(checked).clone()
+    PAYMENT.get_or_init(|| checked(None)).clone()
 }
 
-fn checked() -> Payment {
+/// The same payment with these extensions.
+#[allow(dead_code, reason = "not every test needs it")]
+pub(crate) fn payment_with(extensions: &Value) -> Payment {
+    checked(Some(extensions))
+}
+
+fn checked(extensions: Option<&Value>) -> Payment {
     let accepted = json!({
         "scheme": "exact", "network": "eip155:84532", "amount": "10000",
         "asset": "0x036CbD53842c5426634e7929541eC2318f3dCF7e",
@@ -58,8 +64,11 @@ fn checked() -> Payment {
             "nonce": "0xf3746613c2d920b5fdabc0856f2aeb2d4f88ee6037b8cc5d04a71a4462f13480",
         },
     });
-    let whole = json!({ "x402Version": 2, "accepted": accepted, "payload": payload }).to_string();
-    let header = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, whole);
+    let mut whole = json!({ "x402Version": 2, "accepted": accepted, "payload": payload });
+    if let Some(extensions) = extensions {
+        whole.as_object_mut().unwrap().insert("extensions".to_owned(), extensions.clone());
+    }
+    let header = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, whole.to_string());
     v2::check(&v2::decode(&header).unwrap(), &[offer()], NOW_SECONDS).unwrap()
 }
 

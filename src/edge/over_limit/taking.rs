@@ -10,7 +10,7 @@ use crate::contract::{
 use crate::edge::exchange::Outcome;
 use crate::edge::paid_answer::{self, ReadAhead, Sold};
 use crate::edge::paid_call::{Alive, PaidCall, read_kept};
-use crate::edge::{clock, gate, mpp, objects, origin};
+use crate::edge::{attest, clock, gate, mpp, objects, origin, payment_names};
 use crate::limit::decision::{Decision, Verdict};
 use crate::pay::mpp::challenge::Challenge;
 use crate::pay::purchase::{ANSWER_LOST, ORIGIN_FAILED, Service, Settlement};
@@ -44,6 +44,7 @@ impl Counter<'_> {
         payment: Payment,
         challenge: Option<Challenge>,
     ) -> Outcome<web_sys::Response> {
+        let name = payment_names::claim(self.exchange, self.account, &payment).await?;
         let body = origin::read_body(self.exchange).await?;
         let service =
             Service { path: self.target.path.as_str().to_owned(), request_hash: sha256_label(&body) };
@@ -59,11 +60,14 @@ impl Counter<'_> {
             service: service.clone(),
         };
         let call = PaymentCall::Present(Box::new(presentation));
-        let name = payment_object(&payment.id());
-        let presented = self.exchange.ours(objects::payment(&self.exchange.env, &name, &call).await)?;
+        let object = payment_object(&payment.id());
+        let presented = self.exchange.ours(objects::payment(&self.exchange.env, &object, &call).await)?;
+        if let Some(name) = name {
+            name.settle(self.exchange, &presented).await?;
+        }
         let taken = Taken { payment, challenge, service };
         match presented {
-            Presented::Serve { decision, .. } => self.serve(&name, &decision, taken, body).await,
+            Presented::Serve { decision, .. } => self.serve(&object, &decision, taken, body).await,
             presented => self.tell(presented, taken, body).await,
         }
     }
@@ -110,7 +114,15 @@ impl Counter<'_> {
                 let (sold, challenge) = taken.sold(settlement, receipt_id);
                 self.deliver(&decision, sold, challenge.as_ref(), body).await
             }
-            Presented::Used { receipt_id } => self.repeat(body, &receipt_id).await,
+            Presented::Used { settlement, receipt_id } => {
+                let answer = match self.repeat(body, &receipt_id).await {
+                    Ok(answer) => answer,
+                    Err(problem) => self.exchange.ours(gate::problem_answer(self.exchange, &problem))?,
+                };
+                // Its first answer may have been lost on the way.
+                self.put_payment_fields(&answer, &taken.payment, &settlement)?;
+                Ok(answer)
+            }
             Presented::Kept { answer, settlement, receipt_id } => {
                 let ahead = self.exchange.ours(read_kept(&answer))?;
                 match settlement {
@@ -190,7 +202,7 @@ impl Counter<'_> {
         }
         self.put_payment_fields(&ahead.answer, &sold.payment, &sold.settlement)?;
         self.exchange.hand_session_to(self.account);
-        self.exchange.ours(paid_answer::with_receipt(self.exchange, ahead, sold).await)
+        self.exchange.ours(paid_answer::with_receipt(self.exchange, ahead, sold.into()).await)
     }
 
     fn put_payment_fields(
@@ -201,12 +213,11 @@ impl Counter<'_> {
     ) -> Outcome<()> {
         let settled = SettlementResponse::Settled {
             transaction: settlement.transaction.clone(),
-            payer: match payment.payer() {
-                Some(payer) => payer.checksummed(),
-                None => settlement.payer_of(payment),
-            },
+            payer: settlement.shown_payer(payment).unwrap_or_default(),
         };
-        self.exchange.ours(put_settlement(answer, payment.version(), &payment.offer().tender, &settled))
+        let receipt = attest::receipt(self.exchange, payment, settlement, &self.resource);
+        let tender = &payment.offer().tender;
+        self.exchange.ours(put_settlement(answer, payment.version(), tender, &settled, &receipt))
     }
 
     /// The same payment again, credited before: an ordinary request by now, if there are tokens.

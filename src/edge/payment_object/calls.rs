@@ -123,7 +123,9 @@ impl PaymentObject {
             (Progress::Unavailable(_), Some(decision)) if matches!(decision.verdict, Verdict::Denied(_)) => {
                 Presented::Denied { decision }
             }
-            (Progress::Credited(_), None) => Presented::Used { receipt_id },
+            (Progress::Credited(settlement), None) => {
+                Presented::Used { settlement: settlement.clone(), receipt_id }
+            }
             (Progress::Refused(reason), _) => Presented::Refused { reason: reason.to_owned() },
             (Progress::NotSold(_), _) => Presented::Refused { reason: ORIGIN_FAILED.to_owned() },
             (Progress::Unavailable(why), _) => Presented::Unavailable { why: why.to_owned() },

@@ -29,6 +29,11 @@ export function payingV1(fetch: Fetch, wallet: Wallet): Fetch {
   return wrapV1(fetch, wallet.account as never) as Fetch;
 }
 
+/** A signed payment in any token: an owner of a wallet must allow what is not among the client's own assets. */
+export async function signAnyV2(wallet: Wallet, offer: PaymentRequired): Promise<PaymentPayload> {
+  return await new x402HTTPClient(client(wallet).setSpendControls(false)).createPaymentPayload(offer);
+}
+
 function client(wallet: Wallet): x402Client {
   const client = new x402Client();
   registerExactEvmScheme(client, { signer: wallet.account });
