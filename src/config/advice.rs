@@ -14,7 +14,7 @@ use crate::limit::tokens::Tokens;
 use crate::limit::units::REQUEST;
 use crate::pay::amount::{Amount, Price, PriceError};
 use crate::pay::eip712::Address;
-use crate::pay::offer::Tender;
+use crate::pay::offer::{Tender, TransferMethod};
 
 /// The most that a stock x402 v1 client pays where nobody told it more: `maxValue` of npm x402-fetch 1.2.0, 0.10 USDC.
 const V1_CLIENTS_PAY: Amount = Amount::new(100_000);
@@ -71,6 +71,9 @@ impl Advice<'_> {
             self.on_bucket(policy, bucket);
         }
         self.on_windows(policy);
+        if let Some(price) = policy.per_call {
+            self.on_price(price, "call");
+        }
         match &policy.over_limit {
             OverLimit::Pay(sale) => self.on_sale(policy, sale),
             OverLimit::Queue(queue) => self.on_queue(policy, queue),
@@ -110,13 +113,14 @@ impl Advice<'_> {
         }
     }
 
-    fn on_sale(&mut self, policy: &Policy, sale: &Sale) {
-        let told = match sale.price.to_amount(USDC_DECIMALS) {
+    /// `buys` is what the price is for.
+    fn on_price(&mut self, price: Price, buys: &str) {
+        let told = match price.to_amount(USDC_DECIMALS) {
             Ok(amount) if amount > V2_CLIENTS_PAY => {
-                Some(too_dear(&sale.price, "x402 clients", V2_CLIENTS_PAY))
+                Some(too_dear(price, buys, "x402 clients", V2_CLIENTS_PAY))
             }
             Ok(amount) if amount > V1_CLIENTS_PAY => {
-                Some(too_dear(&sale.price, "x402 v1 clients", V1_CLIENTS_PAY))
+                Some(too_dear(price, buys, "x402 v1 clients", V1_CLIENTS_PAY))
             }
             Err(PriceError::Zero) => Some("is nothing; no payment of nothing can be made".to_owned()),
             Ok(_) | Err(_) => None,
@@ -124,6 +128,10 @@ impl Advice<'_> {
         if let Some(told) = told {
             self.add("price", told);
         }
+    }
+
+    fn on_sale(&mut self, policy: &Policy, sale: &Sale) {
+        self.on_price(sale.price, "refill");
         if let Some(refill) = sale.refill.filter(|refill| policy.bucket.is_some() && *refill < policy.cost) {
             let cost = policy.cost;
             let message = format!(
@@ -147,10 +155,10 @@ impl Advice<'_> {
     }
 }
 
-fn too_dear(price: &Price, who: &str, most: Amount) -> String {
+fn too_dear(price: Price, buys: &str, who: &str, most: Amount) -> String {
     let most = most.to_decimal(USDC_DECIMALS);
     format!(
-        "is {price} for one refill, and stock {who} refuse more than {most} USDC unless their users allow it; sell less at a time"
+        "is {price} for one {buys}, and stock {who} refuse more than {most} USDC unless their users allow it; sell less at a time"
     )
 }
 
@@ -199,13 +207,18 @@ fn on_payment(payment: &PaymentConfig, found: &mut Faults) {
             let message = format!("{} is nobody's: what is paid to it is lost", tender.payee());
             found.add(format!("{within}.pay_to"), message);
         }
-        if tender.v1_name().is_none() {
+        if tender.v1_name().is_none() && !is_permit2(tender) {
             let network = tender.caip2();
             let message =
                 format!("{network} has no name in x402 v1: clients of that version cannot pay there");
             found.add(format!("{within}.network"), message);
         }
     }
+}
+
+/// Whether it is offered to clients of version 2 alone.
+fn is_permit2(tender: &Tender) -> bool {
+    tender.evm().is_some_and(|evm| evm.transfer_method == TransferMethod::Permit2)
 }
 
 /// The zero address, and the one that wrangler.toml comes with.
@@ -243,7 +256,7 @@ pub fn unsupported(payment: &PaymentConfig, supported: &Value) -> Result<Vec<Str
     };
     let wanted = payment.tenders.iter().flat_map(|tender| {
         let scheme = scheme_of(tender);
-        let v1 = tender.v1_name().map(|name| (1, scheme, name.to_owned()));
+        let v1 = tender.v1_name().filter(|_| !is_permit2(tender)).map(|name| (1, scheme, name.to_owned()));
         std::iter::once((2, scheme, tender.caip2())).chain(v1)
     });
     let lacking = wanted.filter(|(version, scheme, network)| !lists(*version, scheme, network));
@@ -345,6 +358,12 @@ mod tests {
             at("1.5", 4),
             [
                 "price: is 1.5 for one refill, and stock x402 clients refuse more than 1 USDC unless their users allow it; sell less at a time"
+            ]
+        );
+        assert_eq!(
+            of_endpoint(&json!({ "payment": "always", "price": "0.2" })),
+            [
+                "price: is 0.2 for one call, and stock x402 v1 clients refuse more than 0.1 USDC unless their users allow it; sell less at a time"
             ]
         );
         assert_eq!(

@@ -32,6 +32,7 @@ before(async () => {
       free: { endpoints: { "*": endpoint({}) } },
       // Nothing is free: each request is at its end at once.
       empty: { endpoints: { "*": endpoint({ cost: 2, bucket: { capacity: 1, refill_rate: 0.001 }, refill: 2 }) } },
+      single: { endpoints: { "/echo": { payment: "always", price: "0.002" } } },
       dear: { endpoints: { "*": endpoint({ cost: 2, bucket: { capacity: 1, refill_rate: 0.001 }, refill: 2, price: "0.25" }) } },
     },
     secrets: { ADMIN_TOKEN },
@@ -162,6 +163,16 @@ test("what it says in JSON is the receipt that the gate keeps, and a pinned key 
   const wary = await payer("pay", gate.at("/cpu"), "-H", await keyWith("wary", "empty"), "--yes", "--receipt-key", other);
   assert.equal(wary.code, 1);
   assert.match(wary.err, /error: the receipt does not hold: the receipt was not signed by the pinned key/);
+});
+
+test("a call that is always paid is paid each time", async () => {
+  const key = await keyWith("single", "single");
+  const before = await world.chain.balance(PAYEE);
+  for (const body of ["one", "two"]) {
+    const paid = json(await payer("pay", gate.at("/echo"), "-H", key, "-d", body, "--yes", "--json"));
+    assert.deepEqual([paid["price"], paid["receipt_valid"]], ["0.002 USDC", true]);
+  }
+  assert.equal(await world.chain.balance(PAYEE) - before, 4000n);
 });
 
 test("it pays nothing that it may not, and nothing unasked", async () => {
