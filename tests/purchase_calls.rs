@@ -353,6 +353,23 @@ fn an_answer_that_reached_nobody_is_owed_once_it_is_paid_for() {
     assert_eq!(purchase.call(), Some(Call::Passed { status: 200 }));
 }
 
+/// Found by the property above: the account was told of the doubt, the report of it was lost, and then the payment was
+/// refused. The account kept its client waiting for a payment that had ended.
+#[test]
+fn an_account_that_may_have_been_told_of_a_doubt_is_told_of_its_end() {
+    let (mut world, purchase) = serving();
+    let unknown = Event::Settled(SettleAnswer::Unknown { why: "cut".to_owned(), transaction: None });
+    let refused = Event::Settled(SettleAnswer::Refused { reason: "no".to_owned() });
+    let told = Event::Answered(Told { status: 200, kept: true });
+    let lost = Event::StepFailed("cut off".to_owned());
+    let doubtful = [told, unknown].into_iter().fold(purchase, |purchase, event| world.apply(purchase, event));
+    assert_eq!(doubtful.step(world.now()), Step::Announce);
+    let ended = [lost, Event::Retried, refused]
+        .into_iter()
+        .fold(doubtful, |purchase, event| world.apply(purchase, event));
+    assert_eq!(ended.step(world.now()), Step::Withdraw);
+}
+
 #[test]
 fn stored_form_is_pinned() {
     let (_, purchase) = serving();

@@ -87,14 +87,29 @@ pub struct Purchase {
     /// The hash of what is asked for with a payment for one call: it answers no other question.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     question: Option<String>,
-    /// Whether the account was told of a payment for one call: it is only when its outcome is in doubt.
-    #[serde(default, skip_serializing_if = "is_false")]
-    announced: bool,
+    /// Whether the account knows of a payment for one call: it is told only when the outcome is in doubt.
+    #[serde(default, skip_serializing_if = "Announced::is_not")]
+    announced: Announced,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
-const fn is_false(value: &bool) -> bool {
-    !*value
+/// Whether the account knows of a payment for one call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Announced {
+    /// It was never told.
+    #[default]
+    No,
+    /// It may have been: whoever told it may have died, or been misinformed. It must be told of the end.
+    Maybe,
+    /// It confirmed that it knows.
+    Yes,
+}
+
+impl Announced {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+    const fn is_not(&self) -> bool {
+        matches!(*self, Self::No)
+    }
 }
 
 /// How a purchase is stored, with the version of its form.
@@ -350,7 +365,7 @@ impl Purchase {
             recorded: None,
             call: None,
             question: None,
-            announced: false,
+            announced: Announced::No,
         }
     }
 
@@ -525,7 +540,7 @@ impl Purchase {
 
     /// Whether the account knows of it: of a refill since before it is settled, of one call since it is in doubt.
     const fn is_announced(&self) -> bool {
-        self.call.is_none() || self.announced
+        self.call.is_none() || matches!(self.announced, Announced::Yes)
     }
 
     /// What is left to do once it buys nothing more: its answer is deleted, and then it is forgotten itself.
@@ -605,7 +620,7 @@ impl Purchase {
                 return self;
             }
             Event::Announced if matches!(self.stage, Stage::Unknown { .. }) => {
-                self.announced = true;
+                self.announced = Announced::Yes;
                 return self;
             }
             _ => {}
@@ -638,9 +653,12 @@ impl Purchase {
         };
         self.stage = match next {
             // An account that was told nothing need not be told of the end.
-            Stage::Withdrawing { end } if !self.is_announced() => self.over(end),
+            Stage::Withdrawing { end } if self.call.is_some() && self.announced.is_not() => self.over(end),
             next => next,
         };
+        if matches!(self.stage, Stage::Unknown { .. }) && self.announced.is_not() {
+            self.announced = Announced::Maybe;
+        }
         self.call = self.call.map(|call| call_at(call, &self.stage, now));
         self
     }
