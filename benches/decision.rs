@@ -62,7 +62,8 @@ fn decisions(criterion: &mut Criterion) {
     for (name, capacity) in [("admitted", 1_000), ("denied", 1)] {
         for limits in [1, 5, 20] {
             let plans = plans(limits, capacity);
-            let rules = Rules { plans: &plans, plan: "free", payment: true, notices: Kinds::NONE };
+            let rules =
+                Rules { plans: &plans, plan: "free", payment: true, decimals: 6, notices: Kinds::NONE };
             // The account was used before, so that it holds the state of every limit.
             let account = Account::new("ip:203.0.113.7".parse().unwrap(), "life".to_owned());
             let (account, _) = account.attempt(&rules, &attempt(), now);

@@ -19,9 +19,10 @@ use url::Url;
 
 use crate::client::Kind;
 use crate::limit::account::Rules;
-use crate::limit::plan::{OverLimit, Plans};
+use crate::limit::plan::Plans;
 use crate::notice::Kinds;
 use crate::owner::plan_book::PlanBook;
+use crate::pay::offer::Tender;
 use crate::time::Span;
 use endpoints::Endpoints;
 use headers::HeaderTemplates;
@@ -241,22 +242,21 @@ impl Config {
     }
 
     fn check_prices(&self, faults: &mut Faults) {
-        for (plan, endpoint) in self.plans.iter().flat_map(|(name, p)| p.endpoints().map(move |e| (name, e)))
-        {
-            let name = |member: &str| format!("PLANS.{plan}.endpoints.\"{}\".{member}", endpoint.name);
-            let Some(payment) = &self.payment else {
-                if endpoint.policy.per_call.is_some() {
-                    faults.add(name("payment"), "needs [vars.TOLLGATE.payment]: each call is to be paid");
+        let tenders = self.payment.iter().flat_map(|payment| &payment.tenders);
+        let sold_in: Vec<u8> = tenders.map(Tender::decimals).collect();
+        for (name, plan) in self.plans.iter() {
+            if self.payment.is_none() {
+                for written in plan.paid_by_call() {
+                    let message = "needs [vars.TOLLGATE.payment]: each call is to be paid";
+                    faults.add(format!("PLANS.{name}.{written}"), message);
                 }
-                continue;
-            };
-            let sale = match &endpoint.policy.over_limit {
-                OverLimit::Pay(sale) => Some(sale.price),
-                OverLimit::Block | OverLimit::Queue(_) | OverLimit::Degrade(_) => endpoint.policy.per_call,
-            };
-            for (tender, price) in payment.tenders.iter().filter_map(|tender| Some((tender, sale?))) {
-                if let Err(error) = price.to_amount(tender.decimals()) {
-                    faults.add(name("price"), error.to_string());
+            }
+            let sold =
+                plan.sold().flat_map(|sold| sold_in.iter().map(move |decimals| (sold.clone(), *decimals)));
+            let billed = plan.billed().map(|billed| (billed, self.currency().1));
+            for ((written, price), decimals) in sold.chain(billed) {
+                if let Err(error) = price.to_amount(decimals) {
+                    faults.add(format!("PLANS.{name}.{written}"), error.to_string());
                 }
             }
         }
@@ -279,6 +279,7 @@ impl Config {
             plans: &self.plans,
             plan: own.or_else(by_kind).unwrap_or_default(),
             payment: self.payment.is_some(),
+            decimals: self.currency().1,
             notices: self.webhook.as_ref().map_or(Kinds::NONE, |webhook| webhook.events),
         }
     }

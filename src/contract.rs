@@ -8,7 +8,10 @@ use crate::bill::tally::Line;
 use crate::client::AccountId;
 use crate::client::key::{KeyHash, Scope};
 use crate::endpoint::{EndpointName, Target};
+use crate::limit::credit::Block;
+use crate::limit::credit::order::Order;
 use crate::limit::decision::{Decision, Grant};
+use crate::limit::quota::QuotaUse;
 use crate::limit::standing::Standing;
 use crate::limit::tokens::Tokens;
 use crate::limit::units::Units;
@@ -36,6 +39,10 @@ pub enum AccountCall {
     LookUpReceipt,
     /// Where does it stand? Nothing is spent. [`Survey`]
     Survey(Option<Target>),
+    /// The owner orders something of the credits. [`crate::limit::credit::order::Done`]
+    OrderCredits(Order),
+    /// Which blocks of credits are there? [`CreditBook`]
+    Credits,
     /// What was used and the ledger may not have? [`LiveUsage`]
     Usage,
     /// A payment is about to be settled. [`Done`]
@@ -84,7 +91,7 @@ impl AccountCall {
 
     /// Whether it changes what the owner gave the account.
     const fn is_owners(&self) -> bool {
-        matches!(self, Self::AddKey(..) | Self::RemoveKey(_) | Self::SetPlan(_))
+        matches!(self, Self::AddKey(..) | Self::RemoveKey(_) | Self::SetPlan(_) | Self::OrderCredits(_))
     }
 
     /// Whether it changes what the owner gave the account, or what is owed: stored before it is answered.
@@ -139,6 +146,9 @@ pub struct End {
     pub endpoint: EndpointName,
     /// What it used beyond what it asked for at first.
     pub units: Units,
+    /// What it asked for at first went beyond a quota already.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub beyond: bool,
 }
 
 /// The envelope of an [`AccountCall`]: whose account it is.
@@ -172,6 +182,20 @@ pub struct Survey {
     pub plan: String,
     /// The endpoints with their limits; empty when none matches.
     pub endpoints: Vec<(EndpointName, Vec<Standing>)>,
+    /// The credits that it may spend.
+    pub credits: Tokens,
+}
+
+/// The credits of an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreditBook {
+    /// The blocks in the order in which they were granted; also the last that are used up or have expired.
+    pub blocks: Vec<Block>,
+    /// What may be spent.
+    pub balance: Tokens,
+    /// What was used beyond it.
+    pub debt: Tokens,
 }
 
 /// Usage that the ledger may not have.
@@ -184,6 +208,12 @@ pub struct LiveUsage {
     pub incarnation: String,
     /// The totals so far.
     pub lines: Vec<Line>,
+    /// What was used of quotas, in the present period of each and in the one before.
+    pub quotas: Vec<(EndpointName, QuotaUse)>,
+    /// The credits that may be spent.
+    pub credits: Tokens,
+    /// When it was asked.
+    pub at: Millis,
 }
 
 /// The answer where there is nothing to say.

@@ -3,10 +3,12 @@
 pub mod account;
 pub mod allowance;
 pub mod bucket;
+pub mod credit;
 pub mod decision;
 pub mod failures;
 pub mod headers;
 pub mod plan;
+pub mod quota;
 pub mod request;
 pub mod simulation;
 pub mod slots;

@@ -52,6 +52,14 @@ pub enum ProblemKind {
     TooManyConcurrent,
     /// As many requests of this client are waiting as may.
     QueueFull,
+    /// A quota is used up.
+    QuotaExceeded,
+    /// Too few prepaid credits.
+    InsufficientCredits,
+    /// As many blocks of credits as an account may have.
+    TooManyBlocks,
+    /// An `Idempotency-Key` that belongs to another order.
+    IdempotencyKeyUsed,
     /// A plan that is needed cannot go.
     PlanInUse,
     /// What was to be changed is no longer what the caller saw.
@@ -80,7 +88,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind, for the pages that explain them.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 36] = [
         Self::BadPayment,
         Self::BadPath,
         Self::BadRequest,
@@ -101,6 +109,10 @@ impl ProblemKind {
         Self::RateLimited,
         Self::TooManyConcurrent,
         Self::QueueFull,
+        Self::QuotaExceeded,
+        Self::InsufficientCredits,
+        Self::TooManyBlocks,
+        Self::IdempotencyKeyUsed,
         Self::PlanInUse,
         Self::PreconditionFailed,
         Self::TooManyFailures,
@@ -228,6 +240,30 @@ impl ProblemKind {
                 "Queue full",
                 "Wait as long as Retry-After says, then send the request again.",
             ),
+            Self::QuotaExceeded => (
+                429,
+                "quota-exceeded",
+                "Quota exceeded",
+                "Wait until the quota's day or month is over, as long as Retry-After says, then send the request again.",
+            ),
+            Self::InsufficientCredits => (
+                429,
+                "insufficient-credits",
+                "Insufficient credits",
+                "Buy credits where the plan sells them (POST credits under the gate's prefix), or ask the API's owner for some. Waiting does not help.",
+            ),
+            Self::TooManyBlocks => (
+                409,
+                "too-many-blocks",
+                "Too many blocks of credits",
+                "Nothing was granted. Delete blocks of the account that are not needed, or let them expire, or grant fewer and larger ones.",
+            ),
+            Self::IdempotencyKeyUsed => (
+                422,
+                "idempotency-key-used",
+                "Idempotency key already used",
+                "Nothing was done. Use a new Idempotency-Key for each order; the same one only to send the same order again.",
+            ),
             Self::PlanInUse => (
                 409,
                 "plan-in-use",
@@ -339,6 +375,8 @@ impl ProblemKind {
 pub struct Problem {
     /// What went wrong.
     pub kind: ProblemKind,
+    /// The HTTP status: that of the kind, unless the occurrence has another.
+    pub status: u16,
     /// What was wrong here, where, and what to do.
     pub detail: String,
     /// For `Retry-After`, where waiting helps.
@@ -353,7 +391,15 @@ impl Problem {
     /// A problem with its detail.
     #[must_use]
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), retry_after: None, allow: None, members: Map::new() }
+        let status = kind.status();
+        Self { kind, status, detail: detail.into(), retry_after: None, allow: None, members: Map::new() }
+    }
+
+    /// The same, with another HTTP status than its kind has elsewhere.
+    #[must_use]
+    pub const fn with_status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
     }
 
     /// A method that a path has not; `allow` lists those that it has, as the field `Allow` does.
@@ -392,7 +438,7 @@ impl Problem {
         let mut body = json!({
             "type": format!("{home}{}", self.kind.name()),
             "title": self.kind.title(),
-            "status": self.kind.status(),
+            "status": self.status,
             "detail": self.detail,
             "request_id": request_id,
         });

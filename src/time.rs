@@ -4,8 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{Date, Month, OffsetDateTime};
+
+/// Milliseconds in a day; UTC as computers count it has no leap seconds.
+const DAY: u64 = 86_400_000;
 
 /// An instant: milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -59,6 +62,33 @@ impl Millis {
     #[must_use]
     pub const fn hour(self) -> Hour {
         Hour(self.0 / 3_600_000)
+    }
+
+    /// The UTC calendar day that holds this instant: when it starts, and when the next one does.
+    #[must_use]
+    pub const fn day(self) -> (Self, Self) {
+        let start = (self.0 / DAY).saturating_mul(DAY);
+        (Self(start), Self(start.saturating_add(DAY)))
+    }
+
+    /// The UTC calendar month that holds this instant: when it starts, and when the next one does. After the year 9999
+    /// no month ends.
+    #[must_use]
+    pub fn month(self) -> (Self, Self) {
+        let first = i64::try_from(self.seconds())
+            .ok()
+            .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+            .and_then(|instant| instant.date().replace_day(1).ok());
+        let next = first.and_then(|first| {
+            let month = first.month().next();
+            let year = if month == Month::January { first.year().checked_add(1)? } else { first.year() };
+            Date::from_calendar_date(year, month, 1).ok()
+        });
+        let midnight = |date: Date| {
+            let seconds = u64::try_from(date.midnight().assume_utc().unix_timestamp()).ok()?;
+            seconds.checked_mul(1000).map(Self)
+        };
+        (first.and_then(midnight).unwrap_or_default(), next.and_then(midnight).unwrap_or(Self(u64::MAX)))
     }
 
     /// This instant in RFC 3339, UTC, whole seconds: `2026-01-06T10:30:00Z`.
@@ -239,6 +269,21 @@ mod tests {
         assert_eq!(Millis::parse_rfc3339("2026-01-06T10:30:00Z"), Some(instant));
         assert_eq!(Millis::parse_rfc3339("2026-01-06"), Some(Millis::new(1_767_657_600_000)));
         assert_eq!(Millis::parse_rfc3339("yesterday"), None);
+    }
+
+    #[test]
+    fn days_and_months_are_those_of_the_utc_calendar() {
+        let at = |text: &str| Millis::parse_rfc3339(text).unwrap();
+        for (now, day, month) in [
+            ("2026-01-06T10:30:00Z", ("2026-01-06", "2026-01-07"), ("2026-01-01", "2026-02-01")),
+            ("2024-02-29T23:59:59Z", ("2024-02-29", "2024-03-01"), ("2024-02-01", "2024-03-01")),
+            ("2025-12-31T23:59:59.999Z", ("2025-12-31", "2026-01-01"), ("2025-12-01", "2026-01-01")),
+            ("2026-03-01T00:00:00Z", ("2026-03-01", "2026-03-02"), ("2026-03-01", "2026-04-01")),
+        ] {
+            assert_eq!(at(now).day(), (at(day.0), at(day.1)), "{now}");
+            assert_eq!(at(now).month(), (at(month.0), at(month.1)), "{now}");
+        }
+        assert_eq!(Millis::new(u64::MAX).month(), (Millis::new(0), Millis::new(u64::MAX)));
     }
 
     #[test]

@@ -19,6 +19,8 @@ use tollgate::config::table::Faults;
 use tollgate::contract::{Attempt, Credit, End};
 use tollgate::endpoint::{CanonicalPath, EndpointName, Target};
 use tollgate::limit::account::{Account, Rules, StoredAccount};
+use tollgate::limit::credit::BlockId;
+use tollgate::limit::credit::order::{Cut, Gift, Order, OrderKey};
 use tollgate::limit::decision::{DeniedBy, Grant, Verdict};
 use tollgate::limit::plan::Plans;
 use tollgate::limit::tokens::Tokens;
@@ -456,6 +458,14 @@ fn every_limit() -> Plans {
         "GET /queued": {
             "fixed_windows": [{ "window": "60s", "limit": 1 }], "max_concurrent": 3, "over_limit": "queue", "max_wait": "60s",
         },
+        "GET /metered": {
+            "fixed_windows": [{ "window": "60s", "limit": 1 }], "over_limit": "queue", "max_wait": "60s",
+            "quotas": [
+                { "period": "day", "limit": 2, "unit_type": "image", "over_quota": "overage", "overage_price": "0.002" },
+                { "period": "month", "limit": 50, "over_quota": "402" },
+            ],
+            "price": "0.001", "credits": { "image": "0.5" },
+        },
     }}});
     let mut faults = Faults::default();
     let plans = Plans::read("PLANS", &plan, &mut faults);
@@ -473,16 +483,27 @@ fn full_account(plans: &Plans) -> Account {
         units: client::units(units),
         paid: false,
     };
+    let yesterday = Millis::new(START - 86_400_000);
+    let gift = Gift { amount: tokens("100"), expires_at: Some(at(600)), metadata: json!({ "order": "42" }) };
     let grants = [("bucket", "0.5"), ("request-60s", "7"), ("token-60s-sliding", "7")]
         .map(|(limit, quantity)| Grant { limit: limit.to_owned(), quantity: quantity.parse().unwrap() });
     let payment = |name: &str| PaymentId::of(name);
     let mut account =
         Account::new("wallet:0x14791697260e4c9a71f18484c9f997b308e59325".parse().unwrap(), "5eed".to_owned());
+    for order in [
+        Order::Grant(BlockId::new("a"), gift, Some(OrderKey::of("once"))),
+        Order::Deduct(Cut { amount: tokens("1"), require_full: true }, Some(OrderKey::of("twice"))),
+    ] {
+        account = account.ordered(&rules, &order, at(0)).0;
+    }
+    account = account.attempt(&rules, &attempt("req_0", "/metered", "image=1"), yesterday).0;
     for (seconds, request, path, units) in [
         (0, "req_1", "/sold", "token=12.5"),
         (37, "req_2", "/sold", "token=7"),
         (38, "req_3", "/queued", ""),
         (39, "req_4", "/queued", "token=3"),
+        (39, "req_6", "/metered", "image=3"),
+        (39, "req_7", "/metered", "image=3"),
     ] {
         account = account.attempt(&rules, &attempt(request, path, units), at(seconds)).0;
     }
@@ -490,6 +511,7 @@ fn full_account(plans: &Plans) -> Account {
         request: "req_2".to_owned(),
         endpoint: EndpointName::new("GET /sold"),
         units: client::units("token=9"),
+        beyond: false,
     };
     account = account.end(&rules, &end, at(40)).announce(payment("credited")).announce(payment("pending"));
     let revision = account.usage().revision();
@@ -502,6 +524,8 @@ fn full_account(plans: &Plans) -> Account {
     };
     account = account.credit(&rules, &credit, at(41));
     account = account.attempt(&rules, &attempt("req_5", "/sold", ""), Millis::new(START + 41_123)).0;
+    let quota = Grant { limit: "request-month".to_owned(), quantity: tokens("7") };
+    account = account.granted(&rules, &EndpointName::new("GET /metered"), &quota, at(41));
     let account = account.sign_in("8f14e45fceea167a".to_owned(), at(300), at(42)).0;
     let account = account.look_up_receipt(at(42)).0.try_admin(false, at(42)).0;
     let account = account.fail_payment(at(42)).0;
@@ -525,9 +549,12 @@ fn stored_form_is_pinned() {
 fn an_account_stored_before_there_were_keys_and_plans_of_its_own_still_reads() {
     let mut golden: Value = serde_json::from_str(include_str!("golden/account_v1.json")).unwrap();
     let members = golden["v1"].as_object_mut().unwrap();
-    for added in ["plan", "keys", "admin_tries", "outbox", "failures"] {
+    for added in ["plan", "keys", "admin_tries", "outbox", "failures", "credits"] {
         assert!(members.remove(added).is_some(), "{added}");
     }
+    let metered = members["allowances"]["GET /metered"].as_object_mut().unwrap();
+    assert!(metered.remove("quotas").is_some());
+    assert!(metered["queue"][0]["need"].as_object_mut().unwrap().remove("credits").is_some());
     let sold = &mut members["usage"]["hours"]["472222"]["GET /sold"];
     assert!(sold.as_object_mut().unwrap().remove("last").is_some());
     let StoredAccount::V1(read) = serde_json::from_value(golden).unwrap();
@@ -544,6 +571,12 @@ fn the_pinned_account_holds_everything_that_an_account_can() {
         "/allowances/GET ~1sold/windows/token-60s-sliding/before",
         "/allowances/GET ~1queued/slots/1",
         "/allowances/GET ~1queued/queue/0/need/units/token",
+        "/allowances/GET ~1metered/quotas/image-day/before/used",
+        "/allowances/GET ~1metered/quotas/request-month/extra",
+        "/allowances/GET ~1metered/queue/0/need/credits",
+        "/credits/blocks/0/metadata",
+        "/credits/blocks/0/expires_at",
+        "/credits/orders",
         "/pending/0",
         "/credited/0",
         "/nonces/8f14e45fceea167a",

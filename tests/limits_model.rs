@@ -107,10 +107,26 @@ fn agrees(verdict: &Verdict, answer: &Answer) -> bool {
         (Verdict::Denied(denied), Answer::Limit(limits, offer)) => {
             let known = limits.contains(&denied.limit) || limits.is_empty();
             let offered = denied.offer.as_ref().map(|terms| pairs(&terms.grants));
-            denied.by == DeniedBy::Limit && known && offered == *offer
+            denied.by == kind_of(&denied.limit) && known && offered == *offer
         }
         _ => false,
     }
+}
+
+fn kind_of(limit: &str) -> DeniedBy {
+    match limit.rsplit('-').next() {
+        Some("day" | "month") => DeniedBy::Quota,
+        Some("credits") => DeniedBy::Credits,
+        _ => DeniedBy::Limit,
+    }
+}
+
+/// What the account's usage says of overage (how much, for how much) and of spent credits.
+fn metered(account: &Account) -> (u64, u128, u64) {
+    account.usage().lines().fold((0, 0, 0), |(quantity, charge, spent), line| {
+        let excess: u64 = line.tally.overage.units.values().map(|excess| excess.quantity.get()).sum();
+        (quantity + excess, charge + line.tally.overage.charge().atomic(), spent + line.tally.credits.get())
+    })
 }
 
 /// The model takes in what the account was told.
@@ -119,6 +135,7 @@ fn note(model: &mut Model, made: &Call, answer: Option<&Answer>, now: u64) {
         (Call::Attempt(attempt, uses), Some(answer)) => model.note(&attempt.request, uses, answer, now),
         (Call::End(end, uses), _) => model.ended(&end.request, uses, now),
         (Call::Leave(request), _) => model.left(request),
+        (Call::Order(_, amount, end), _) => model.granted(*amount, *end, now),
         (Call::Credit(credit), _) => model.credited(&pairs(&credit.grants), now),
         (Call::Attempt(..), None) | (Call::Look, _) => {}
     }
@@ -127,6 +144,11 @@ fn note(model: &mut Model, made: &Call, answer: Option<&Answer>, now: u64) {
 fn remaining(account: &Account, rules: &Rules<'_>, now: u64) -> Vec<u64> {
     let standings = account.standings_at(rules, &EndpointName::new(client::ENDPOINT), Millis::new(now));
     standings.iter().map(|standing| standing.remaining).collect()
+}
+
+/// Also longer than a day and the next, after which a used quota is forgotten.
+fn idle_times() -> impl Strategy<Value = u64> {
+    prop_oneof![4 => 0..4_000_u64, 1 => 0..200_000_000_u64]
 }
 
 fn asks(made: &Call) -> Option<(&Attempt, &Uses)> {
@@ -163,6 +185,12 @@ proptest! {
             }
             note(&mut model, moment.call, answer.as_ref(), now);
             prop_assert_eq!(remaining(moment.after, rules, now), model.remaining(now));
+            let (credits, wallet) = (moment.after.credits(), model.wallet(now));
+            let (over, charge) = model.overage(now);
+            let settled = moment.after.clone().tidied(rules, Millis::new(now));
+            prop_assert_eq!(metered(&settled), (over, u128::from(charge), wallet.spent));
+            prop_assert_eq!(settled.credits().balance(Millis::new(now)).get(), wallet.balance(now));
+            prop_assert_eq!((settled.credits().debt().get(), credits.is_empty()), (wallet.debt, wallet == model::Wallet::default()));
             Ok(())
         })?;
     }
@@ -253,7 +281,7 @@ proptest! {
     /// What is whole may be forgotten: once the ledger has its usage, a new account decides the same at any later time.
     #[test]
     fn a_whole_account_decides_as_a_new_one(
-        limits in limits(any_over()), schedule in schedules(false), idle in 0..4_000_u64, later in 0..300_u64,
+        limits in limits(any_over()), schedule in schedules(false), idle in idle_times(), later in 0..300_u64,
     ) {
         follow(&limits, &schedule, |rules, moment| {
             // The payments of this client are done with, and its usage is in the ledger.

@@ -87,24 +87,41 @@ pub fn total(ledger: &[LedgerLine], live: &LiveUsage, period: Period) -> Tally {
 #[must_use]
 pub fn bill(
     account: &str,
-    plan: &str,
+    live: &LiveUsage,
     period: Period,
     total: &Tally,
     (currency, decimals): (&str, u8),
 ) -> Value {
     json!({
         "account": account,
-        "plan": plan,
+        "plan": live.plan,
         "period": { "from": period.from.start().rfc3339(), "to": period.to.start().rfc3339() },
         "calls": total.calls,
         "units": units(total),
-        "quotas": [],
+        "quotas": quotas(live, period),
         "overage": overage(&total.overage, decimals),
         "paid": { "count": total.payments, "amount": total.paid.to_decimal(decimals) },
-        "credits": { "balance": "0", "spent": total.credits.to_string() },
+        "credits": { "balance": live.credits.to_string(), "spent": total.credits.to_string() },
         "owed": total.owed.to_decimal(decimals),
         "currency": currency,
     })
+}
+
+/// Where quotas stood at the end of the period, or stand now: in the day or month that holds that moment.
+fn quotas(live: &LiveUsage, period: Period) -> Vec<Value> {
+    let last = Millis::new(period.to.start().get().saturating_sub(1)).min(live.at);
+    let of_then = live.quotas.iter().filter(|(_, quota)| quota.period.around(last).0 == quota.start);
+    let told = of_then.map(|(endpoint, quota)| {
+        json!({
+            "endpoint": endpoint.as_str(),
+            "unit": quota.unit,
+            "period": quota.period.name(),
+            "limit": number(quota.limit),
+            "used": number(quota.used),
+            "remaining": number(quota.limit.minus(quota.used).unwrap_or_default()),
+        })
+    });
+    told.collect()
 }
 
 /// The units of a period, the requests among them, as numbers.
@@ -132,6 +149,7 @@ pub(super) fn number(quantity: Tokens) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limit::quota::QuotaUse;
     use crate::limit::units::Units;
     use crate::pay::amount::Amount;
 
@@ -141,6 +159,36 @@ mod tests {
         Line { hour: Hour::new(hour), endpoint: EndpointName::new("GET /cpu"), tally }
     }
 
+    /// An account that is asked in the first hour of 1970-01-02, with a quota of the day and of the day before.
+    fn live(lines: Vec<Line>) -> LiveUsage {
+        let quota = |day: u64, used| {
+            let start = Hour::new(day.saturating_mul(24)).start();
+            let (unit, period) = ("image".to_owned(), crate::limit::quota::Period::Day);
+            let used = Tokens::micro(used);
+            (EndpointName::new("GET /cpu"), QuotaUse { unit, period, start, limit: Tokens::whole(5), used })
+        };
+        LiveUsage {
+            plan: "free".into(),
+            incarnation: "b".into(),
+            lines,
+            quotas: vec![quota(1, 1_000_000), quota(0, 7_500_000)],
+            credits: Tokens::micro(2_500_000),
+            at: Millis::new(86_400_001),
+        }
+    }
+
+    #[test]
+    fn quotas_are_told_as_they_stood_at_the_end_of_the_period() {
+        let used = |from: u64, to: u64| -> Vec<Value> {
+            let period = Period { from: Hour::new(from), to: Hour::new(to) };
+            quotas(&live(Vec::new()), period).iter().map(|quota| quota["used"].clone()).collect()
+        };
+        assert_eq!(
+            (used(0, 24), used(0, 25), used(24, 48)),
+            (vec![json!(7.5)], vec![json!(1)], vec![json!(1)])
+        );
+    }
+
     #[test]
     fn the_live_account_is_newer_than_the_ledger_and_nothing_counts_twice() {
         let ledger = [
@@ -148,8 +196,7 @@ mod tests {
             LedgerLine { incarnation: "b".into(), line: line(1, 5) },
             LedgerLine { incarnation: "b".into(), line: line(9, 100) },
         ];
-        let live =
-            LiveUsage { plan: "free".into(), incarnation: "b".into(), lines: vec![line(1, 7), line(2, 1)] };
+        let live = live(vec![line(1, 7), line(2, 1)]);
         let period = Period { from: Hour::new(1), to: Hour::new(3) };
         let total = total(&ledger, &live, period);
         assert_eq!((total.calls, total.payments, total.paid), (18, 3, Amount::new(3000)));
@@ -167,17 +214,19 @@ mod tests {
         };
         let period = Period { from: Hour::new(0), to: Hour::new(2) };
         assert_eq!(
-            bill("key:acme", "gold", period, &total, ("USDC", 6)),
+            bill("key:acme", &live(Vec::new()), period, &total, ("USDC", 6)),
             json!({
                 "account": "key:acme",
-                "plan": "gold",
+                "plan": "free",
                 "period": { "from": "1970-01-01T00:00:00Z", "to": "1970-01-01T02:00:00Z" },
                 "calls": 7,
                 "units": { "request": 7, "token": 5 },
-                "quotas": [],
+                "quotas": [
+                    { "endpoint": "GET /cpu", "unit": "image", "period": "day", "limit": 5, "used": 7.5, "remaining": 0 },
+                ],
                 "overage": { "calls": 2, "units": { "image": 3 }, "charge": "0.006" },
                 "paid": { "count": 1, "amount": "0.001" },
-                "credits": { "balance": "0", "spent": "1.5" },
+                "credits": { "balance": "2.5", "spent": "1.5" },
                 "owed": "0.25",
                 "currency": "USDC",
             })

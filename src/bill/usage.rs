@@ -11,7 +11,7 @@ use super::tally::{Line, Overage, Tally};
 use crate::endpoint::EndpointName;
 use crate::limit::tokens::Tokens;
 use crate::limit::units::{REQUEST, Units};
-use crate::pay::amount::Amount;
+use crate::pay::amount::{Amount, Price};
 use crate::time::{Hour, Millis};
 
 /// What an account used and the ledger may not have yet.
@@ -64,6 +64,23 @@ impl Usage {
         self.add(endpoint, &Tally { overage, ..Tally::default() }, now);
     }
 
+    /// Counts so much of a unit that went beyond a quota, at this price for each in an asset of so many decimals. What an
+    /// hour's units come to is exact, and rounded up to an atomic unit once, however many requests used them.
+    pub fn count_excess(
+        &mut self,
+        endpoint: &EndpointName,
+        (unit, quantity): (&str, Tokens),
+        (price, decimals): (Price, u8),
+        now: Millis,
+    ) {
+        let line = self.hours.get(&self.open_hour(now)).and_then(|endpoints| endpoints.get(endpoint));
+        let before =
+            line.and_then(|tally| tally.overage.units.get(unit)).copied().unwrap_or_default().quantity;
+        let cost = |quantity| price.of(quantity, decimals).unwrap_or_default().atomic();
+        let charge = Amount::new(cost(before.plus(quantity)).saturating_sub(cost(before)));
+        self.count_overage(endpoint, Overage::of(unit, quantity, charge), now);
+    }
+
     /// Counts a credited payment.
     pub fn count_payment(&mut self, endpoint: &EndpointName, amount: Amount, now: Millis) {
         self.add(endpoint, &Tally { payments: 1, paid: amount, ..Tally::default() }, now);
@@ -82,13 +99,17 @@ impl Usage {
     fn add(&mut self, endpoint: &EndpointName, more: &Tally, now: Millis) {
         self.revision = self.revision.saturating_add(1);
         self.unflushed_since.get_or_insert(now);
-        // Of an hour that was over at a flush the ledger has the last word: what comes later counts in the next one.
-        let open = self.flushed_at.unwrap_or_default().hour();
-        let hour = self.hours.entry(now.hour().max(open)).or_default();
+        let hour = self.hours.entry(self.open_hour(now)).or_default();
         match hour.get_mut(endpoint) {
             Some(tally) => *tally = std::mem::take(tally).plus(more),
             None => drop(hour.insert(endpoint.clone(), more.clone())),
         }
+    }
+
+    /// The hour that counts are for at `now`. Of one that was over at a flush the ledger has the last word: what comes
+    /// later counts in the next one.
+    fn open_hour(&self, now: Millis) -> Hour {
+        now.hour().max(self.flushed_at.unwrap_or_default().hour())
     }
 
     /// Since when there is something that the ledger does not have.
@@ -153,6 +174,21 @@ mod tests {
         assert_eq!(usage.lines().next().unwrap().tally.calls, 2);
         usage.flushed(usage.revision(), Millis::new(HOUR), Millis::new(HOUR));
         assert_eq!(usage.lines().count(), 0);
+    }
+
+    #[test]
+    fn what_an_hours_excess_comes_to_is_rounded_once() {
+        let (mut usage, price) = (Usage::default(), "0.001".parse().unwrap());
+        for _ in 0..1000 {
+            usage.count_excess(&name(), ("request", Tokens::ONE), (price, 6), Millis::new(10));
+        }
+        // A thousand times a third of an atomic unit, and a bit: 1000 times 0.000334 units of 1000 each.
+        for _ in 0..1000 {
+            usage.count_excess(&name(), ("token", Tokens::micro(334)), (price, 6), Millis::new(10));
+        }
+        let overage = usage.lines().next().unwrap().tally.overage;
+        assert_eq!(overage.units["request"].charge, Amount::new(1_000_000));
+        assert_eq!(overage.units["token"].charge, Amount::new(334));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::config::payment::PaymentConfig;
 use crate::endpoint::{EndpointName, Place};
 use crate::limit::allowance::BUCKET;
-use crate::limit::plan::{Endpoint, OverLimit, Policy, Sale};
+use crate::limit::plan::{Endpoint, Policy};
 use crate::limit::tokens::Tokens;
 use crate::limit::units::REQUEST;
 use crate::pay::offer::{Flow, Offer};
@@ -83,10 +83,9 @@ impl Catalogue {
 
 impl Ware {
     fn of(endpoint: &Endpoint, config: &Config, payment: &PaymentConfig) -> Option<Self> {
-        let (price, gains, flow) = match (endpoint.policy.per_call, &endpoint.policy.over_limit) {
-            (Some(price), _) => (price, vec![Gain::one_call()], Flow::Authorization),
-            (None, OverLimit::Pay(sale)) => (sale.price, gains(&endpoint.policy, sale), Flow::Upfront),
-            (None, OverLimit::Block | OverLimit::Queue(_) | OverLimit::Degrade(_)) => return None,
+        let (price, gains, flow) = match endpoint.policy.per_call {
+            Some(price) => (price, vec![Gain::one_call()], Flow::Authorization),
+            None => (endpoint.policy.sale()?.price, gains(&endpoint.policy), Flow::Upfront),
         };
         let offers: Vec<Offer> =
             payment.offers(&price).into_iter().map(|offer| offer.settled(flow)).collect();
@@ -172,14 +171,15 @@ impl OwnedPlace {
 }
 
 /// What a payment adds to each limit that it may be asked for.
-fn gains(policy: &Policy, sale: &Sale) -> Vec<Gain> {
+fn gains(policy: &Policy) -> Vec<Gain> {
     let bucket = policy.bucket.iter().map(|_| (BUCKET, REQUEST));
     let windows = policy.windows.iter().map(|window| (window.name.as_str(), window.unit.as_str()));
     let gain = |(limit, unit): (&str, &str)| {
-        let adds = policy.refill_of(sale, limit)?;
+        let adds = policy.refill_of(limit, Tokens::ZERO)?;
         Some(Gain { limit: limit.to_owned(), unit: unit.to_owned(), adds })
     };
-    bucket.chain(windows).filter_map(gain).collect()
+    let quotas = policy.quotas.iter().map(|quota| (quota.name.as_str(), quota.unit.as_str()));
+    bucket.chain(windows).chain(quotas).filter_map(gain).collect()
 }
 
 /// A JSON number, exact.

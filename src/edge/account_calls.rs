@@ -5,7 +5,7 @@ use worker::{Response, Result};
 
 use super::objects;
 use crate::client::key::KeyHash;
-use crate::contract::{AccountCall, Done, LiveUsage, Refusal, Survey};
+use crate::contract::{AccountCall, CreditBook, Done, LiveUsage, Refusal, Survey};
 use crate::endpoint::Target;
 use crate::limit::account::{Account, Rules};
 use crate::limit::allowance::BUCKET;
@@ -68,10 +68,19 @@ fn handle(account: Account, call: AccountCall, rules: &Rules<'_>, now: Millis) -
             let survey = survey(&account, rules, target.as_ref(), now);
             answered(account, &survey)
         }
+        AccountCall::OrderCredits(order) => {
+            let (account, done) = account.ordered(rules, &order, now);
+            answered(account, &done)
+        }
+        AccountCall::Credits => {
+            let account = account.tidied(rules, now);
+            let reply = objects::reply(&credit_book(&account, now));
+            Handled { account, reply, denied: false }
+        }
         AccountCall::Usage => {
             // Queued requests whose turn has come are on the bill, too.
             let account = account.tidied(rules, now);
-            let usage = live_usage(&account, rules);
+            let usage = live_usage(&account, rules, now);
             answered(account, &usage)
         }
         AccountCall::TryAdmin(is_right) => {
@@ -127,13 +136,21 @@ fn survey(account: &Account, rules: &Rules<'_>, target: Option<&Target>, now: Mi
         let wanted = rules.plans.get(rules.plan).and_then(|plan| plan.find(target)).map(|found| &found.name);
         endpoints.retain(|(name, _)| Some(name) == wanted);
     }
-    Survey { plan: rules.plan.to_owned(), endpoints }
+    Survey { plan: rules.plan.to_owned(), endpoints, credits: account.credits().balance(now) }
 }
 
-fn live_usage(account: &Account, rules: &Rules<'_>) -> LiveUsage {
+fn credit_book(account: &Account, now: Millis) -> CreditBook {
+    let credits = account.credits();
+    CreditBook { blocks: credits.blocks().to_vec(), balance: credits.balance(now), debt: credits.debt() }
+}
+
+fn live_usage(account: &Account, rules: &Rules<'_>, now: Millis) -> LiveUsage {
     LiveUsage {
         plan: rules.plan.to_owned(),
         incarnation: account.incarnation().to_owned(),
         lines: account.usage().lines().collect(),
+        quotas: account.quota_uses(rules, now),
+        credits: account.credits().balance(now),
+        at: now,
     }
 }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod audit;
+mod credits;
 mod keys;
 mod payments;
 mod plans;
@@ -50,7 +51,7 @@ pub(super) async fn answer(
 async fn perform(
     order: &Order<'_>,
     operation: AdminOperation,
-    [first, _]: [&str; 2],
+    [first, second]: [&str; 2],
 ) -> Outcome<web_sys::Response> {
     match operation {
         AdminOperation::ListPlans => plans::list(order).await,
@@ -67,6 +68,11 @@ async fn perform(
         AdminOperation::ListAccounts => accounts::list(order).await,
         AdminOperation::GetAccount => accounts::get(order, &account_id(first)?).await,
         AdminOperation::PutAccountPlan => accounts::put_plan(order, &account_id(first)?).await,
+        AdminOperation::ListCredits => credits::list(order, &account_id(first)?).await,
+        AdminOperation::GrantCredits => credits::grant(order, &account_id(first)?).await,
+        AdminOperation::DeleteCredits => credits::delete(order, &account_id(first)?, second).await,
+        AdminOperation::ExpireCredits => credits::expire(order, &account_id(first)?).await,
+        AdminOperation::DeductCredits => credits::deduct(order, &account_id(first)?).await,
         AdminOperation::ListPayments => payments::list(order).await,
         AdminOperation::GetPayment => payments::get(order, first).await,
         AdminOperation::RetryPayment => payments::retry(order, first).await,

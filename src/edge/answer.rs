@@ -13,7 +13,7 @@ pub(super) fn json(status: u16, body: &Value) -> Result<web_sys::Response> {
 /// A problem (RFC 9457).
 pub(super) fn problem(problem: &Problem, prefix: &str, request_id: &str) -> Result<web_sys::Response> {
     let body = problem.body(prefix, request_id).to_string();
-    let answer = text(problem.kind.status(), "application/problem+json", &body)?;
+    let answer = text(problem.status, "application/problem+json", &body)?;
     if let Some(span) = problem.retry_after {
         answer.headers().set("Retry-After", &span.seconds_up().to_string())?;
     }
@@ -21,7 +21,7 @@ pub(super) fn problem(problem: &Problem, prefix: &str, request_id: &str) -> Resu
         answer.headers().set("Allow", allow)?;
     }
     // A 401 has to say how to authenticate (RFC 9110 §15.5.2).
-    if problem.kind.status() == 401 {
+    if problem.status == 401 {
         answer.headers().set("WWW-Authenticate", "Bearer")?;
     }
     Ok(answer)

@@ -6,7 +6,7 @@ use super::objects;
 use super::record::{self, Storage};
 use crate::client::AccountId;
 use crate::contract::{AccountCall, Attempt, Attempted, Done, End};
-use crate::limit::decision::Decision;
+use crate::limit::decision::{Decision, Verdict};
 use crate::limit::request::{RequestRecord, StoredRequest};
 use crate::limit::units::Units;
 
@@ -36,7 +36,8 @@ pub(super) async fn attempt(
 pub(super) async fn end(env: &Env, store: &impl Storage, request: &str, units: Units) -> Result<bool> {
     let Some(record) = load(store)? else { return Ok(false) };
     if let Some(decision) = record.to_end() {
-        let end = End { request: request.to_owned(), endpoint: decision.endpoint.clone(), units };
+        let beyond = matches!(&decision.verdict, Verdict::Admitted(admitted) if admitted.beyond);
+        let end = End { request: request.to_owned(), endpoint: decision.endpoint.clone(), units, beyond };
         objects::account::<Done>(env, record.account(), AccountCall::End(end)).await?;
         save(store, &record.ended())?;
     }

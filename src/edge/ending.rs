@@ -19,6 +19,7 @@ use super::{departure, objects, origin, socket};
 use crate::client::AccountId;
 use crate::contract::{AccountCall, Done, End};
 use crate::endpoint::EndpointName;
+use crate::limit::decision::Admitted;
 use crate::limit::units::Units;
 use crate::limit::units::meter::{Meter, Readings};
 
@@ -46,7 +47,13 @@ impl Used {
 
 impl Ending {
     /// From now on the request's end will be told.
-    pub(super) fn begin(exchange: &Exchange, account: &AccountId, endpoint: EndpointName) -> Self {
+    pub(super) fn begin(
+        exchange: &Exchange,
+        account: &AccountId,
+        endpoint: EndpointName,
+        admitted: &Admitted,
+    ) -> Self {
+        let beyond = admitted.beyond;
         let used: Rc<RefCell<Used>> = Rc::default();
         let (open, ended) = oneshot::channel();
         let (env, account, request) = (exchange.env.clone(), account.clone(), exchange.request_id.clone());
@@ -54,7 +61,7 @@ impl Ending {
         exchange.context.wait_until(async move {
             select(ended, gone).await;
             let units = told.borrow_mut().units();
-            tell(&env, &account, End { request, endpoint, units }).await;
+            tell(&env, &account, End { request, endpoint, units, beyond }).await;
         });
         Self { used, _open: open }
     }

@@ -143,11 +143,12 @@ pub(super) async fn forward(
     let route = exchange.settings.route(&decision.endpoint);
     exchange.degraded.set(admitted.degraded);
     queue::wait_turn(exchange, account, admitted.wait).await?;
-    let ending = admitted.tell_end.then(|| Ending::begin(exchange, account, decision.endpoint.clone()));
+    let ending =
+        admitted.tell_end.then(|| Ending::begin(exchange, account, decision.endpoint.clone(), admitted));
     let forwarded = origin::forward(&Outgoing { exchange, target, introduction, admitted, route }).await;
     let failed = match &forwarded {
         Ok(answer) => answer.status() >= 500,
-        Err(problem) => problem.kind.status() >= 500,
+        Err(problem) => problem.status >= 500,
     };
     if failed && admitted.paid > Tokens::ZERO && exchange.settings.config.refund_on_error {
         let call = AccountCall::GiveBack(decision.endpoint.clone(), admitted.paid);

@@ -51,6 +51,8 @@ pub(super) async fn account_with_key<T: DeserializeOwned>(
     }
     match fields.get(REFUSAL)? {
         Some(refusal) => Ok(Err(serde_json::from_str(&refusal)?)),
+        // A long answer comes in the body.
+        None if answer.ok() => Ok(Ok(serde_json::from_str(&text_of(&answer).await?)?)),
         None => Err(Error::RustError(format!("{ACCOUNT} object: no answer, status {}", answer.status()))),
     }
 }
@@ -67,11 +69,15 @@ async fn send<T: DeserializeOwned>(env: &Env, binding: &str, name: &str, call: &
     let request = web_sys::Request::new_with_str_and_init("https://object/", &init)?;
     let stub = env.durable_object(binding)?.get_by_name(name)?;
     let answer: web_sys::Response = stub.fetch_with_request(request.into()).await?.into();
-    let text = JsFuture::from(answer.text()?).await?.as_string().unwrap_or_default();
+    let text = text_of(&answer).await?;
     if !answer.ok() {
         return Err(Error::RustError(format!("{binding} object: {text}")));
     }
     Ok(serde_json::from_str(&text)?)
+}
+
+async fn text_of(answer: &web_sys::Response) -> Result<String> {
+    Ok(JsFuture::from(answer.text()?).await?.as_string().unwrap_or_default())
 }
 
 /// Reads the call that an account's object was sent.
@@ -106,7 +112,7 @@ pub(super) async fn read_call<T: DeserializeOwned>(request: Request) -> Result<T
     Ok(serde_json::from_str(&text)?)
 }
 
-/// A payment's object's answer.
+/// A payment's object's answer, or a long one of an account's.
 pub(super) fn reply(value: &impl Serialize) -> Result<Response> {
     let text = serde_json::to_string(value)?;
     Ok(web_sys::Response::new_with_opt_str(Some(&text))?.into())

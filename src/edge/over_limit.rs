@@ -90,6 +90,11 @@ pub(super) fn rate_limited(decision: &Decision, denied: &Denied) -> Problem {
     let (name, limit) = (&decision.endpoint, &denied.limit);
     let what = match denied.by {
         DeniedBy::Limit => format!("the limit {limit} of {name} is used up"),
+        DeniedBy::Quota => format!("the quota {limit} of {name} is used up"),
+        DeniedBy::Credits => {
+            let detail = format!("the prepaid credits do not suffice for this request to {name}");
+            return limit_members(Problem::new(denied.by.problem(), detail), decision, denied);
+        }
         DeniedBy::Slots => format!("as many requests to {name} are running as may"),
         DeniedBy::QueueFull => format!("as many requests to {name} are waiting as may"),
         DeniedBy::Price => format!("each call of {name} is paid"),

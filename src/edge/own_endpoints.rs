@@ -12,6 +12,7 @@ use crate::client::AccountId;
 use crate::contract::{AccountCall, LiveUsage, Survey};
 use crate::endpoint::{EndpointName, Target};
 use crate::limit::standing::Standing;
+use crate::limit::tokens::Tokens;
 use crate::pay::eip712::PublicKey;
 use crate::pay::receipt::SignedReceipt;
 use crate::problem::{Problem, ProblemKind};
@@ -74,7 +75,7 @@ async fn limits(exchange: &Exchange, query: Option<&str>) -> Outcome<web_sys::Re
     let (account, survey): (AccountId, Survey) = identity::ask(exchange, AccountCall::Survey(None)).await?;
     let Some(wanted) = wanted else {
         let all: Vec<Value> =
-            survey.endpoints.iter().map(|(name, standings)| endpoint_limits(name, standings)).collect();
+            survey.endpoints.iter().map(|(name, at)| endpoint_limits(name, at, survey.credits)).collect();
         let body = json!({ "client": account.as_str(), "plan": survey.plan, "endpoints": all });
         return exchange.ours(answer::json(200, &body));
     };
@@ -88,7 +89,7 @@ async fn limits(exchange: &Exchange, query: Option<&str>) -> Outcome<web_sys::Re
         return Err(Problem::new(ProblemKind::UnknownEndpoint, detail).with("endpoint", wanted));
     };
     exchange.note(&standings, clock::now());
-    let mut body = endpoint_limits(&name, &standings);
+    let mut body = endpoint_limits(&name, &standings, survey.credits);
     if let Value::Object(members) = &mut body {
         members.insert("client".to_owned(), account.as_str().into());
         members.insert("plan".to_owned(), survey.plan.into());
@@ -107,14 +108,14 @@ async fn find_by_path(
     Ok(survey.endpoints.into_iter().next())
 }
 
-pub(super) fn endpoint_limits(name: &EndpointName, standings: &[Standing]) -> Value {
+pub(super) fn endpoint_limits(name: &EndpointName, standings: &[Standing], credits: Tokens) -> Value {
     let bucket = standings.iter().find_map(|standing| standing.tokens.map(|tokens| (tokens, standing.quota)));
     json!({
         "endpoint": name.as_str(),
         "tokens": bucket.and_then(|(tokens, _)| decimal(&tokens.to_string())),
         "capacity": bucket.map(|(_, capacity)| capacity),
         "limits": limit_values(standings),
-        "credits": "0",
+        "credits": credits.to_string(),
     })
 }
 
@@ -156,7 +157,7 @@ async fn usage(exchange: &Exchange, query: Option<&str>) -> Outcome<web_sys::Res
     let (account, live): (AccountId, LiveUsage) = identity::ask(exchange, AccountCall::Usage).await?;
     let lines = exchange.ours(usage_ledger::of_account(&exchange.env, &account, period).await)?;
     let currency = exchange.settings.config.currency();
-    let body = bill(account.as_str(), &live.plan, period, &total(&lines, &live, period), currency);
+    let body = bill(account.as_str(), &live, period, &total(&lines, &live, period), currency);
     exchange.ours(answer::json(200, &body))
 }
 

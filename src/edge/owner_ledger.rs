@@ -310,6 +310,14 @@ pub(super) async fn put_uses(env: &Env, uses: &[(KeyHash, Millis)]) -> Result<()
     database.batch(statements.collect::<Result<_>>()?).await.map(|_| ())
 }
 
+/// Notes a deed that gives an account something which its object keeps.
+pub(super) async fn put_gift(env: &Env, account: &AccountId, deed: &Deed<'_>) -> Result<()> {
+    let database = database(env)?;
+    let values = [account.as_str().into(), clock::now().rfc3339().into()];
+    let statements = vec![database.prepare(PUT_ACCOUNT).bind(&values)?, deed.statement(&database)?];
+    database.batch(statements).await.map(|_| ())
+}
+
 /// Notes a deed that changed nothing in the ledger itself.
 pub(super) async fn put_deed(env: &Env, deed: &Deed<'_>) -> Result<()> {
     deed.statement(&database(env)?)?.run().await.map(|_| ())

@@ -3,6 +3,7 @@
 //! Every decision is one step of a pure value: the account, a request and the rules go in; the next account and the
 //! decision come out. Nothing here reads a clock, stores or sends.
 
+mod metered;
 mod telling;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,9 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use super::allowance::{Allowance, CONCURRENT, Denier, LOOKS_AHEAD, Need, NoTurn};
 use super::bucket::{Bucket, BucketPolicy, Wait};
+use super::credit::{self, CREDITS, Credits, Purse};
 use super::decision::{Admitted, Decision, Denied, DeniedBy, Grant, SaleTerms, Verdict};
 use super::failures::Failures;
-use super::plan::{Endpoint, OverLimit, Plan, Plans, Policy, QueuePolicy, Sale};
+use super::plan::{Endpoint, OverLimit, Plan, Plans, Policy, QueuePolicy};
 use super::standing::Standing;
 use super::tokens::{Rate, Tokens};
 use crate::bill::usage::Usage;
@@ -51,6 +53,8 @@ pub struct Rules<'a> {
     pub payment: bool,
     /// What the owner is told of.
     pub notices: Kinds,
+    /// The decimals of what bills are written in.
+    pub decimals: u8,
 }
 
 impl<'a> Rules<'a> {
@@ -99,6 +103,9 @@ pub struct Account {
     /// The keys that are good for this account.
     #[serde(default, skip_serializing_if = "KeyRing::is_empty")]
     keys: KeyRing,
+    /// What was prepaid.
+    #[serde(default, skip_serializing_if = "Credits::is_empty")]
+    credits: Credits,
     /// What was used.
     #[serde(default)]
     usage: Usage,
@@ -131,6 +138,7 @@ impl Account {
             failures: Failures::default(),
             plan: None,
             keys: KeyRing::default(),
+            credits: Credits::default(),
             usage: Usage::default(),
             outbox: Outbox::default(),
         }
@@ -166,20 +174,29 @@ impl Account {
             );
         };
         let policy = &endpoint.policy;
-        let allowance = self.take_allowance(endpoint, now);
+        let allowance = self.take_allowance(endpoint, rules, now);
         let need = Need::of_request(policy, &attempt.units);
-        let (allowance, verdict) = match policy.per_call {
+        let purse = self.purse(policy, &allowance, rules, now);
+        let beyond = allowance.beyond(policy, &need.units);
+        let (allowance, mut verdict) = match policy.per_call {
             Some(price) if !attempt.paid => {
-                let verdict = unpaid(&allowance, policy, price, &need, &attempt.request, now);
+                let verdict = unpaid(&allowance, policy, price, &need, purse.as_ref(), now);
                 (allowance, verdict)
             }
-            _ => decide(allowance, policy, &need, &attempt.request, now),
+            _ => decide(allowance, policy, &need, purse.as_ref(), &attempt.request, now),
         };
+        if let Verdict::Admitted(admitted) = &mut verdict {
+            admitted.beyond = !beyond.is_empty() && !admitted.degraded;
+        }
         let verdict = self.with_terms(verdict, rules, now);
         match &verdict {
             Verdict::Admitted(admitted) if admitted.wait == Span::ZERO => {
                 self.usage.count_call(&endpoint.name, now);
                 self.usage.count_units(&endpoint.name, &need.units, now);
+                if !admitted.degraded {
+                    self.count_beyond(&endpoint.name, &beyond, true, rules, now);
+                    self.charge(&endpoint.name, need.credits, now);
+                }
             }
             Verdict::Denied(_) => self.usage.count_blocked(&endpoint.name, now),
             Verdict::Admitted(_) | Verdict::NoAccess => {}
@@ -223,13 +240,16 @@ impl Account {
 
     /// The allowance of an endpoint at `now`, taken out of the account. Queued requests whose turn has come are counted
     /// as calls of that moment.
-    fn take_allowance(&mut self, endpoint: &Endpoint, now: Millis) -> Allowance {
+    fn take_allowance(&mut self, endpoint: &Endpoint, rules: &Rules<'_>, now: Millis) -> Allowance {
         let allowance = self.allowances.remove(&endpoint.name).unwrap_or_default();
-        for (turn, units) in allowance.turns_until(now) {
-            self.usage.count_call(&endpoint.name, turn);
-            self.usage.count_units(&endpoint.name, units, turn);
+        let (allowance, turns) = allowance.settled(&endpoint.policy, now);
+        for turn in turns {
+            self.usage.count_call(&endpoint.name, turn.at);
+            self.usage.count_units(&endpoint.name, &turn.need.units, turn.at);
+            self.count_beyond(&endpoint.name, &turn.beyond, true, rules, turn.at);
+            self.charge(&endpoint.name, turn.need.credits, turn.at);
         }
-        allowance.at(&endpoint.policy, now)
+        allowance
     }
 
     /// What only the account knows of a denial: whether payments are taken, whether one is on its way, and whether too
@@ -264,7 +284,10 @@ impl Account {
     pub fn end(mut self, rules: &Rules<'_>, end: &End, now: Millis) -> Self {
         self.usage.count_units(&end.endpoint, &end.units, now);
         if let Some(endpoint) = rules.endpoint(&end.endpoint) {
-            let allowance = self.take_allowance(endpoint, now).freed(&end.request);
+            let allowance = self.take_allowance(endpoint, rules, now).freed(&end.request);
+            let beyond = allowance.beyond(&endpoint.policy, &end.units);
+            self.count_beyond(&endpoint.name, &beyond, !end.beyond, rules, now);
+            self.charge(&endpoint.name, credit::cost(&endpoint.policy.credits, &end.units), now);
             self.allowances.insert(endpoint.name.clone(), allowance.with_units(&endpoint.policy, &end.units));
         }
         self
@@ -397,14 +420,21 @@ impl Account {
         self.usage.count_payment(&credit.endpoint, credit.amount, now);
         let (payment, endpoint) = (credit.payment.clone(), credit.endpoint.clone());
         self.tell(rules, Occurrence::Paid(Sum { payment, endpoint, amount: credit.amount }), now);
-        credit.grants.iter().fold(self, |account, grant| account.granted(rules, &credit.endpoint, grant, now))
+        let (credits, limits): (Vec<&Grant>, Vec<&Grant>) =
+            credit.grants.iter().partition(|grant| grant.limit == CREDITS);
+        let account = credits
+            .into_iter()
+            .fold(self, |account, grant| account.bought(&credit.payment, grant.quantity, now));
+        limits
+            .into_iter()
+            .fold(account, |account, grant| account.granted(rules, &credit.endpoint, grant, now))
     }
 
     /// Adds what was paid for to a limit of an endpoint.
     #[must_use]
     pub fn granted(mut self, rules: &Rules<'_>, name: &EndpointName, grant: &Grant, now: Millis) -> Self {
         let allowance = match rules.endpoint(name) {
-            Some(endpoint) => self.take_allowance(endpoint, now),
+            Some(endpoint) => self.take_allowance(endpoint, rules, now),
             // The plan changed since: what was paid for is kept for when it has the endpoint again.
             None => self.allowances.remove(name).unwrap_or_default(),
         };
@@ -439,16 +469,19 @@ impl Account {
         self.failures = self.failures.tidied(now);
         for endpoint in rules.plan().into_iter().flat_map(Plan::endpoints) {
             if self.allowances.contains_key(&endpoint.name) {
-                let allowance = self.take_allowance(endpoint, now);
+                let allowance = self.take_allowance(endpoint, rules, now);
                 if allowance.until_whole(&endpoint.policy, now) != Wait::For(Span::ZERO) {
                     self.allowances.insert(endpoint.name.clone(), allowance);
                 }
             }
         }
+        let of_plan = |name: &EndpointName| rules.endpoint(name).is_some();
+        self.allowances
+            .retain(|name, gone| of_plan(name) || gone.until_forgotten(now) != Wait::For(Span::ZERO));
         self
     }
 
-    /// Whether it holds what must be stored before an answer leaves: what was paid for, slots, places in a queue,
+    /// Whether it holds what must be stored before an answer leaves: what was paid for, quotas, slots, places in a queue,
     /// payments on their way, nonces that may not be used again. (A plan and keys are stored when they are changed.)
     #[must_use]
     pub fn is_precious(&self, rules: &Rules<'_>) -> bool {
@@ -458,6 +491,7 @@ impl Account {
         !self.pending.is_empty()
             || !self.credited.is_empty()
             || !self.nonces.is_empty()
+            || !self.credits.is_empty()
             || self.allowances.iter().any(precious)
     }
 
@@ -483,8 +517,7 @@ impl Account {
         }
         let allowances = self.allowances.iter().map(|(name, allowance)| match rules.endpoint(name) {
             Some(Endpoint { policy, .. }) => allowance.clone().at(policy, now).until_whole(policy, now),
-            None if allowance.is_precious(None) => Wait::Never,
-            None => Wait::For(Span::ZERO),
+            None => allowance.until_forgotten(now),
         });
         let nonces = self.nonces.values().map(|expires| Wait::For(expires.since(now)));
         let lookups =
@@ -500,10 +533,10 @@ impl Account {
             .fold(Wait::For(Span::ZERO), Wait::longer)
     }
 
-    /// Whether the owner gave it a plan or keys.
+    /// Whether it was given a plan, keys or credits.
     #[must_use]
     pub fn is_registered(&self) -> bool {
-        self.plan.is_some() || !self.keys.is_empty()
+        self.plan.is_some() || !self.keys.is_empty() || !self.credits.is_empty()
     }
 
     /// Whether nothing would be lost if its storage were deleted: full, nothing paid, owed, held or unflushed.
@@ -520,11 +553,11 @@ fn unpaid(
     policy: &Policy,
     price: Price,
     need: &Need,
-    request: &str,
+    purse: Option<&Purse>,
     now: Millis,
 ) -> Verdict {
     let offer = Some(SaleTerms { price, grants: Vec::new(), one_call: true });
-    Verdict::Denied(match decide(allowance.clone(), policy, need, request, now).1 {
+    Verdict::Denied(match decide(allowance.clone(), policy, need, purse, "", now).1 {
         Verdict::Denied(denied) => Denied { offer, ..denied },
         Verdict::Admitted(_) | Verdict::NoAccess => {
             Denied::new(DeniedBy::Price, "price".to_owned(), None, offer)
@@ -537,12 +570,13 @@ fn decide(
     allowance: Allowance,
     policy: &Policy,
     need: &Need,
+    purse: Option<&Purse>,
     request: &str,
     now: Millis,
 ) -> (Allowance, Verdict) {
-    let (allowance, verdict) = judge(allowance, policy, need, request, now);
+    let (allowance, verdict) = judge(allowance, policy, need, purse, request, now);
     let Verdict::Denied(denied) = verdict else { return (allowance, verdict) };
-    let wait = denied.wait.and_then(|wait| promise(&allowance, policy, need, request, wait, now));
+    let wait = denied.wait.and_then(|wait| promise(&allowance, policy, need, purse, wait, now));
     (allowance, Verdict::Denied(Denied { wait, ..denied }))
 }
 
@@ -552,13 +586,13 @@ fn promise(
     allowance: &Allowance,
     policy: &Policy,
     need: &Need,
-    request: &str,
+    purse: Option<&Purse>,
     mut wait: Span,
     now: Millis,
 ) -> Option<Span> {
     for _ in 0..LOOKS_AHEAD {
         let then = now.plus(wait);
-        match judge(allowance.clone().at(policy, then), policy, need, request, then).1 {
+        match judge(allowance.clone().at(policy, then), policy, need, purse, "", then).1 {
             Verdict::Denied(Denied { wait: further, .. }) => wait = wait.plus(further?),
             Verdict::Admitted(_) | Verdict::NoAccess => break,
         }
@@ -566,30 +600,52 @@ fn promise(
     Some(wait)
 }
 
+/// The limits that deny, the account's credits among them.
+fn deniers(
+    allowance: &Allowance,
+    policy: &Policy,
+    need: &Need,
+    purse: Option<&Purse>,
+    now: Millis,
+) -> Vec<Denier> {
+    let mut deniers = allowance.check(policy, need, now);
+    if purse.is_some_and(|purse| !purse.affords(need.credits, now)) {
+        deniers.push(Denier { limit: CREDITS.to_owned(), wait: Wait::Never });
+    }
+    deniers
+}
+
+/// Whether nobody gets past that limit by waiting in line or passing degraded. A quota has a strategy of its own.
+fn bars(policy: &Policy, limit: &str) -> bool {
+    match policy.over_limit {
+        OverLimit::Block | OverLimit::Pay(_) => true,
+        OverLimit::Queue(_) => [CONCURRENT, CREDITS].contains(&limit) || policy.quota(limit).is_some(),
+        OverLimit::Degrade(_) => limit == CONCURRENT || policy.quota(limit).is_some(),
+    }
+}
+
 /// Checks everything, and counts it when the request may pass.
 fn judge(
     allowance: Allowance,
     policy: &Policy,
     need: &Need,
+    purse: Option<&Purse>,
     request: &str,
     now: Millis,
 ) -> (Allowance, Verdict) {
-    let deniers = allowance.check(policy, need, now);
-    let slot = deniers.iter().position(|denier| denier.limit == CONCURRENT);
-    let slot = slot.and_then(|nth| deniers.get(nth..=nth));
-    match (&policy.over_limit, slot) {
-        // It waits for the slot alone: over its other limits it is queued or passes degraded.
-        (OverLimit::Queue(_) | OverLimit::Degrade(_), Some(slot)) => deny(allowance, slot, None),
+    let deniers = deniers(&allowance, policy, need, purse, now);
+    let (barring, others): (Vec<Denier>, Vec<Denier>) =
+        deniers.into_iter().partition(|denier| bars(policy, &denier.limit));
+    match &policy.over_limit {
+        _ if !barring.is_empty() => {
+            let terms = terms(&allowance, policy, need, purse, &barring, now);
+            deny(allowance, policy, &barring, terms)
+        }
         // Nobody overtakes those who wait already.
-        (OverLimit::Queue(queue), None) if !deniers.is_empty() || allowance.queued() > 0 => {
-            wait_in_line(allowance, policy, queue, need, &deniers, request, now)
+        OverLimit::Queue(queue) if !others.is_empty() || allowance.queued() > 0 => {
+            wait_in_line(allowance, policy, queue, need, &others, request, now)
         }
-        _ if deniers.is_empty() => pass(allowance, policy, need, request, now),
-        (OverLimit::Pay(sale), None) => {
-            let terms = terms(&allowance, policy, need, sale, &deniers, now);
-            deny(allowance, &deniers, terms)
-        }
-        (OverLimit::Degrade(to), None) => {
+        OverLimit::Degrade(to) if !others.is_empty() => {
             let admitted = Admitted {
                 degraded: true,
                 degrade_to: to.clone(),
@@ -598,7 +654,9 @@ fn judge(
             };
             (allowance.holding_slot(policy, request, now), Verdict::Admitted(admitted))
         }
-        (OverLimit::Block | OverLimit::Pay(_) | OverLimit::Queue(_), _) => deny(allowance, &deniers, None),
+        OverLimit::Block | OverLimit::Pay(_) | OverLimit::Queue(_) | OverLimit::Degrade(_) => {
+            pass(allowance, policy, need, request, now)
+        }
     }
 }
 
@@ -644,17 +702,23 @@ fn wait_in_line(
     }
 }
 
-fn deny(allowance: Allowance, deniers: &[Denier], offer: Option<SaleTerms>) -> (Allowance, Verdict) {
-    let by = if deniers.iter().all(|denier| denier.limit == CONCURRENT) {
-        DeniedBy::Slots
-    } else {
-        DeniedBy::Limit
-    };
+fn deny(
+    allowance: Allowance,
+    policy: &Policy,
+    deniers: &[Denier],
+    offer: Option<SaleTerms>,
+) -> (Allowance, Verdict) {
     // The limit that denies longest is the one to tell of; one that denies for ever before all others.
     let worst = deniers
         .iter()
         .reduce(|worst, next| if Wait::longer(worst.wait, next.wait) == worst.wait { worst } else { next });
     let limit = worst.map(|denier| denier.limit.clone()).unwrap_or_default();
+    let by = match limit.as_str() {
+        _ if deniers.iter().all(|denier| denier.limit == CONCURRENT) => DeniedBy::Slots,
+        CREDITS => DeniedBy::Credits,
+        limit if policy.quota(limit).is_some() => DeniedBy::Quota,
+        _ => DeniedBy::Limit,
+    };
     let wait = match worst.map(|denier| denier.wait) {
         Some(Wait::For(span)) => Some(span),
         Some(Wait::Never) | None => None,
@@ -667,16 +731,21 @@ fn terms(
     allowance: &Allowance,
     policy: &Policy,
     need: &Need,
-    sale: &Sale,
+    purse: Option<&Purse>,
     deniers: &[Denier],
     now: Millis,
 ) -> Option<SaleTerms> {
+    let sale = policy.sale()?;
     let grant = |denier: &Denier| {
-        Some(Grant { limit: denier.limit.clone(), quantity: policy.refill_of(sale, &denier.limit)? })
+        let quantity = policy.refill_of(&denier.limit, need.credits)?;
+        Some(Grant { limit: denier.limit.clone(), quantity })
     };
     let grants: Vec<Grant> = deniers.iter().map(grant).collect::<Option<_>>()?;
     let paid =
         grants.iter().fold(allowance.clone(), |paid, grant| paid.granted(&grant.limit, grant.quantity, now));
-    let helps = paid.check(policy, need, now).is_empty();
+    let credits = grants.iter().find(|grant| grant.limit == CREDITS);
+    let credits = credits.map(|grant| grant.quantity).unwrap_or_default();
+    let purse = purse.map(|purse| purse.clone().with(credits));
+    let helps = self::deniers(&paid, policy, need, purse.as_ref(), now).is_empty();
     helps.then_some(SaleTerms { price: sale.price, grants, one_call: false })
 }

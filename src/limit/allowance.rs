@@ -1,4 +1,4 @@
-//! What a client may still use at one endpoint: its bucket, windows and slots, and the requests that wait in its queue.
+//! What a client may still use at one endpoint: its bucket, windows, quotas and slots, and the requests that wait in its queue.
 //!
 //! Everything is checked first, then everything is counted: a denied request counts nowhere.
 
@@ -7,12 +7,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::bucket::{Bucket, Wait};
+use super::credit;
 use super::plan::{Policy, QueuePolicy};
+use super::quota::{OverQuota, Quota, QuotaPolicy, QuotaUse};
 use super::slots::Slots;
 use super::standing::Standing;
 use super::tokens::Tokens;
 use super::units::{REQUEST, Units};
 use super::window::Window;
+use crate::pay::amount::Price;
 use crate::time::{Millis, Span};
 
 /// Queued requests start at least this long after one another, so that timers keep their order: 5 ms.
@@ -28,6 +31,14 @@ pub struct Need {
     pub cost: Tokens,
     /// Units, the request itself among them.
     pub units: Units,
+    /// Prepaid credits.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub credits: Tokens,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(tokens: &Tokens) -> bool {
+    *tokens == Tokens::ZERO
 }
 
 impl Need {
@@ -39,8 +50,31 @@ impl Need {
         } else {
             units.clone().with(REQUEST, Tokens::ONE)
         };
-        Self { cost: policy.cost, units }
+        let credits = credit::cost(&policy.credits, &units);
+        Self { cost: policy.cost, units, credits }
     }
+}
+
+/// What goes beyond a quota that lets it pass for a price.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beyond {
+    /// Of which unit.
+    pub unit: String,
+    /// How much.
+    pub quantity: Tokens,
+    /// What each unit costs.
+    pub price: Price,
+}
+
+/// A queued request whose turn has come and that was counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// When it came.
+    pub at: Millis,
+    /// What the request used.
+    pub need: Need,
+    /// What of it went beyond quotas.
+    pub beyond: Vec<Beyond>,
 }
 
 /// A request that waits for its turn.
@@ -63,6 +97,8 @@ pub struct Allowance {
     bucket: Option<Bucket>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     windows: BTreeMap<String, Window>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    quotas: BTreeMap<String, Quota>,
     #[serde(default, skip_serializing_if = "Slots::is_empty")]
     slots: Slots,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -86,16 +122,22 @@ pub const CONCURRENT: &str = "concurrent";
 impl Allowance {
     /// The allowance at `now`: what came back has come back, and queued requests whose turn has come are counted.
     #[must_use]
-    pub fn at(mut self, policy: &Policy, now: Millis) -> Self {
+    pub fn at(self, policy: &Policy, now: Millis) -> Self {
+        self.settled(policy, now).0
+    }
+
+    /// The same, with the turns that have come.
+    #[must_use]
+    pub fn settled(mut self, policy: &Policy, now: Millis) -> (Self, Vec<Turn>) {
         let due = self.queue.iter().take_while(|reservation| reservation.turn <= now).count();
-        for reservation in self.queue.drain(..due).collect::<Vec<_>>() {
-            self = self.brought_to(policy, reservation.turn).counted(
-                policy,
-                &reservation.need,
-                reservation.turn,
-            );
+        let mut turns = Vec::with_capacity(due);
+        for Reservation { turn, need, .. } in self.queue.drain(..due).collect::<Vec<_>>() {
+            self = self.brought_to(policy, turn);
+            let beyond = self.beyond(policy, &need.units);
+            self = self.counted(policy, &need, turn);
+            turns.push(Turn { at: turn, need, beyond });
         }
-        self.brought_to(policy, now)
+        (self.brought_to(policy, now), turns)
     }
 
     fn brought_to(mut self, policy: &Policy, now: Millis) -> Self {
@@ -110,6 +152,15 @@ impl Allowance {
             self.windows.insert(window.name.clone(), state.at(window, now));
         }
         self.windows.retain(|name, _| policy.windows.iter().any(|window| window.name == *name));
+        for quota in &policy.quotas {
+            self.quotas.entry(quota.name.clone()).or_insert(quota.unused());
+        }
+        // What was used of a quota counts again when the plan has it again in the same period.
+        self.quotas = std::mem::take(&mut self.quotas)
+            .into_iter()
+            .map(|(name, quota)| (name, quota.at(now)))
+            .filter(|(name, quota)| quota.until_forgotten(now) > Span::ZERO || policy.quota(name).is_some())
+            .collect();
         self.slots = self.slots.at(now);
         self
     }
@@ -124,9 +175,28 @@ impl Allowance {
             let wait = self.window(&window.name).check(need.units.of(&window.unit), window, now)?;
             Some(Denier { limit: window.name.clone(), wait })
         });
+        let quotas = policy.quotas.iter().filter_map(|quota| {
+            let wait = self.quota(quota, now).check(need.units.of(&quota.unit), quota, now)?;
+            Some(Denier { limit: quota.name.clone(), wait })
+        });
         let slots = policy.slots.as_ref().and_then(|slots| self.slots.check(slots, now));
         let slots = slots.map(|wait| Denier { limit: CONCURRENT.to_owned(), wait });
-        bucket.into_iter().chain(windows).chain(slots).collect()
+        bucket.into_iter().chain(windows).chain(quotas).chain(slots).collect()
+    }
+
+    fn quota(&self, policy: &QuotaPolicy, now: Millis) -> Quota {
+        self.quotas.get(&policy.name).copied().unwrap_or_else(|| policy.unused().at(now))
+    }
+
+    /// What of these units would go beyond quotas that let it pass for a price.
+    #[must_use]
+    pub fn beyond(&self, policy: &Policy, units: &Units) -> Vec<Beyond> {
+        let beyond = policy.quotas.iter().filter_map(|quota| {
+            let OverQuota::Overage(price) = quota.over else { return None };
+            let quantity = self.quotas.get(&quota.name)?.beyond(units.of(&quota.unit), quota);
+            (quantity > Tokens::ZERO).then(|| Beyond { unit: quota.unit.clone(), quantity, price })
+        });
+        beyond.collect()
     }
 
     fn window(&self, name: &str) -> Window {
@@ -142,7 +212,7 @@ impl Allowance {
         self.with_units(policy, &need.units)
     }
 
-    /// Counts units in every window that counts them, past the limit if need be.
+    /// Counts units in every window and quota that counts them, past the limit if need be.
     #[must_use]
     pub fn with_units(mut self, policy: &Policy, units: &Units) -> Self {
         for window in &policy.windows {
@@ -150,6 +220,11 @@ impl Allowance {
             if quantity > Tokens::ZERO {
                 let counted = self.window(&window.name).count(quantity);
                 self.windows.insert(window.name.clone(), counted);
+            }
+        }
+        for policy in &policy.quotas {
+            if let Some(quota) = self.quotas.get_mut(&policy.name) {
+                *quota = quota.count(units.of(&policy.unit));
             }
         }
         self
@@ -172,10 +247,16 @@ impl Allowance {
         self
     }
 
-    /// The turns of the queued requests that have come at `now` and are not counted yet, with what they use.
-    pub fn turns_until(&self, now: Millis) -> impl Iterator<Item = (Millis, &Units)> {
-        let due = self.queue.iter().take_while(move |reservation| reservation.turn <= now);
-        due.map(|reservation| (reservation.turn, &reservation.need.units))
+    /// The credits that queued requests will cost at their turns.
+    pub fn reserved_credits(&self) -> impl Iterator<Item = (Millis, Tokens)> {
+        let costly = self.queue.iter().filter(|reservation| reservation.need.credits > Tokens::ZERO);
+        costly.map(|reservation| (reservation.turn, reservation.need.credits))
+    }
+
+    /// Whether a queued request's turn has come and it is not counted yet.
+    #[must_use]
+    pub fn is_due(&self, now: Millis) -> bool {
+        self.queue.first().is_some_and(|reservation| reservation.turn <= now)
     }
 
     /// How many requests wait for their turn.
@@ -230,7 +311,7 @@ impl Allowance {
         self.bucket.map(|bucket| bucket.paid()).unwrap_or_default()
     }
 
-    /// Adds what was paid for to a limit: tokens on top of a bucket, units to a window until it ends.
+    /// Adds what was paid for to a limit: tokens on top of a bucket, units to a window or quota until it ends.
     #[must_use]
     pub fn granted(mut self, limit: &str, quantity: Tokens, now: Millis) -> Self {
         if limit == BUCKET {
@@ -238,6 +319,11 @@ impl Allowance {
             self.bucket = Some(bucket.add_paid(quantity));
         } else if let Some(window) = self.windows.get_mut(limit) {
             *window = window.extend(quantity);
+        } else if let Some(quota) = self.quotas.get_mut(limit) {
+            *quota = quota.extend(quantity);
+        } else if let Some(unused) = Quota::named(limit) {
+            // The plan changed since: what was paid for counts when it has the quota again.
+            self.quotas.insert(limit.to_owned(), unused.at(now).extend(quantity));
         }
         self
     }
@@ -249,11 +335,23 @@ impl Allowance {
         let bucket = bucket.map(|(bucket, policy)| Standing::of_bucket(bucket, policy, now));
         let windows =
             policy.windows.iter().map(|window| Standing::of_window(&self.window(&window.name), window, now));
+        let quotas =
+            policy.quotas.iter().map(|quota| Standing::of_quota(&self.quota(quota, now), quota, now));
         let slots = policy.slots.as_ref().map(|slots| Standing::of_slots(&self.slots, slots, now));
-        bucket.into_iter().chain(windows).chain(slots).collect()
+        bucket.into_iter().chain(windows).chain(quotas).chain(slots).collect()
     }
 
-    /// Whether it holds what must not be lost: what was paid for, slots, or places in the queue.
+    /// What was used of each quota, now and in the period before, of an allowance brought up to now.
+    #[must_use]
+    pub fn quota_uses(&self, policy: &Policy, now: Millis) -> Vec<QuotaUse> {
+        policy
+            .quotas
+            .iter()
+            .flat_map(|quota| self.quota(quota, now).uses(quota).collect::<Vec<_>>())
+            .collect()
+    }
+
+    /// Whether it holds what must not be lost: what was paid for, quotas, slots, or places in the queue.
     #[must_use]
     pub fn is_precious(&self, policy: Option<&Policy>) -> bool {
         let capacity = policy.and_then(|policy| policy.bucket.as_ref()).map(|bucket| bucket.capacity);
@@ -262,7 +360,19 @@ impl Allowance {
             None => bucket.paid() > Tokens::ZERO,
         });
         let window = self.windows.values().any(|window| window.extra() > Tokens::ZERO);
-        bucket || window || !self.slots.is_empty() || !self.queue.is_empty()
+        let quota = self.quotas.values().any(Quota::holds_anything);
+        bucket || window || quota || !self.slots.is_empty() || !self.queue.is_empty()
+    }
+
+    /// How long until nothing of it is left to remember where the plan does not have the endpoint any more.
+    #[must_use]
+    pub fn until_forgotten(&self, now: Millis) -> Wait {
+        let quotas = self.quotas.values().map(|quota| quota.until_forgotten(now)).max().unwrap_or_default();
+        if (Self { quotas: BTreeMap::new(), ..self.clone() }).is_precious(None) {
+            Wait::Never
+        } else {
+            Wait::For(quotas)
+        }
     }
 
     /// How long until every limit is whole again, of an allowance brought up to `now`; never while tokens are paid for.
@@ -275,8 +385,14 @@ impl Allowance {
         let bucket = bucket.map_or(Wait::For(Span::ZERO), |(bucket, policy)| bucket.until_whole(policy, now));
         let windows = policy.windows.iter().filter(|window| !self.window(&window.name).is_whole());
         let windows = windows.map(|window| self.window(&window.name).reset_after(window, now));
+        let quotas = self.quotas.values().map(|quota| quota.until_forgotten(now));
         let queue = self.queue.iter().map(|reservation| reservation.turn.since(now));
-        let others = windows.chain(queue).chain([self.slots.until_lapsed(now)]).max().unwrap_or_default();
+        let others = windows
+            .chain(quotas)
+            .chain(queue)
+            .chain([self.slots.until_lapsed(now)])
+            .max()
+            .unwrap_or_default();
         match bucket {
             Wait::For(span) => Wait::For(span.max(others)),
             Wait::Never => Wait::Never,

@@ -64,6 +64,9 @@ pub struct Admitted {
     /// Its end must be told, because it holds a slot or its final units count.
     #[serde(default, skip_serializing_if = "is_default")]
     pub tell_end: bool,
+    /// Some of it went beyond a quota that lets it pass for a price.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub beyond: bool,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -82,6 +85,10 @@ pub enum DeniedBy {
     QueueFull,
     /// No limit: each call is paid, and this one is not.
     Price,
+    /// A quota.
+    Quota,
+    /// The account has too few prepaid credits.
+    Credits,
 }
 
 impl DeniedBy {
@@ -93,6 +100,8 @@ impl DeniedBy {
             Self::Slots => ProblemKind::TooManyConcurrent,
             Self::QueueFull => ProblemKind::QueueFull,
             Self::Price => ProblemKind::PaymentRequired,
+            Self::Quota => ProblemKind::QuotaExceeded,
+            Self::Credits => ProblemKind::InsufficientCredits,
         }
     }
 }
@@ -143,6 +152,6 @@ pub struct SaleTerms {
 pub struct Grant {
     /// The limit's name.
     pub limit: String,
-    /// Tokens on top of a bucket, or units until a window ends.
+    /// Tokens on top of a bucket, units until a window or quota ends, or prepaid credits.
     pub quantity: Tokens,
 }

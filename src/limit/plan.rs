@@ -1,14 +1,18 @@
 //! A plan: which endpoints a client may use, how much, and what more costs.
 
+mod quotas;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use super::allowance::BUCKET;
 use super::bucket::BucketPolicy;
+use super::credit::CREDITS;
+use super::quota::{OverQuota, QuotaPolicy};
 use super::slots::SlotPolicy;
 use super::tokens::{Rate, Tokens};
-use super::units::{REQUEST, is_unit_name};
+use super::units::{REQUEST, Units, is_unit_name};
 use super::window::{Motion, WindowPolicy};
 use crate::config::table::{Faults, Table, count, number, parsed, text};
 use crate::config::{base_url, list, positive_span};
@@ -25,6 +29,8 @@ pub struct Plans(BTreeMap<String, Plan>);
 pub struct Plan {
     /// The name that people see; the plan's own name unless the owner gave another.
     pub title: String,
+    /// What a prepaid credit costs, where they are for sale.
+    pub credit_price: Option<Price>,
     endpoints: Vec<Endpoint>,
 }
 
@@ -47,6 +53,10 @@ pub struct Policy {
     pub cost: Tokens,
     /// Windows, fixed and sliding, in the order of the plan.
     pub windows: Vec<WindowPolicy>,
+    /// Quotas of days and months.
+    pub quotas: Vec<QuotaPolicy>,
+    /// What of which unit costs how many prepaid credits.
+    pub credits: Units,
     /// How many requests may run at the same time, if that is limited.
     pub slots: Option<SlotPolicy>,
     /// What happens over the limit.
@@ -121,6 +131,7 @@ impl Plan {
     fn read(name: &str, full: &str, value: &Value, faults: &mut Faults) -> Option<Self> {
         let mut table = Table::open(full, value, faults)?;
         let title = table.optional("name", text, faults).unwrap_or(name).to_owned();
+        let credit_price = table.optional("credit_price", price, faults);
         let mut endpoints = Vec::new();
         match table.table("endpoints", faults) {
             Some(listed) => {
@@ -139,7 +150,7 @@ impl Plan {
             None => {}
         }
         table.finish(faults);
-        Some(Self { title, endpoints })
+        Some(Self { title, credit_price, endpoints })
     }
 
     /// The endpoint that a request falls under: the most specific that matches.
@@ -153,6 +164,34 @@ impl Plan {
     #[must_use]
     pub fn endpoint(&self, name: &EndpointName) -> Option<&Endpoint> {
         self.endpoints.iter().find(|endpoint| endpoint.name == *name)
+    }
+
+    /// The prices that clients are asked for, with where each is written.
+    pub fn sold(&self) -> impl Iterator<Item = (String, &Price)> {
+        let endpoints = self.endpoints.iter().filter_map(|endpoint| {
+            let price = endpoint.policy.per_call.as_ref().or_else(|| Some(&endpoint.policy.sale()?.price));
+            Some((format!("endpoints.\"{}\".price", endpoint.name), price?))
+        });
+        self.credit_price.iter().map(|price| ("credit_price".to_owned(), price)).chain(endpoints)
+    }
+
+    /// Where it is written that each call is paid.
+    pub fn paid_by_call(&self) -> impl Iterator<Item = String> {
+        let endpoints = self.endpoints.iter().filter(|endpoint| endpoint.policy.per_call.is_some());
+        endpoints.map(|endpoint| format!("endpoints.\"{}\".payment", endpoint.name))
+    }
+
+    /// The prices that are billed later, with where each is written.
+    pub fn billed(&self) -> impl Iterator<Item = (String, &Price)> {
+        self.endpoints.iter().flat_map(|endpoint| {
+            endpoint.policy.quotas.iter().enumerate().filter_map(|(nth, quota)| match &quota.over {
+                OverQuota::Overage(price) => {
+                    let written = format!("endpoints.\"{}\".quotas[{nth}].overage_price", endpoint.name);
+                    Some((written, price))
+                }
+                OverQuota::Block | OverQuota::Pay(_) => None,
+            })
+        })
     }
 
     /// All endpoints, in the order of their names.
@@ -175,10 +214,6 @@ impl Endpoint {
     }
 }
 
-/// Members of a plan's endpoint that HTTP.md names and this version does not enforce. They are faults, not ignored:
-/// a limit that is written and not enforced would be worse than none.
-const NOT_YET: [&str; 2] = ["quotas", "credits"];
-/// How long a slot is held at most where the plan does not say.
 const DEFAULT_EXPIRY: Span = Span::seconds(60);
 /// How long and how many requests wait where the plan does not say.
 const DEFAULT_QUEUE: QueuePolicy = QueuePolicy { max_wait: Span::seconds(10), max_queue: 20 };
@@ -193,20 +228,46 @@ impl Policy {
         check_names(table.name(), &windows, faults);
         let slots = read_slots(&mut table, faults);
         let per_call = read_per_call(&mut table, faults);
-        let over_limit = read_over_limit(&mut table, bucket.is_some() || !windows.is_empty(), faults);
-        for member in NOT_YET {
-            if table.value(member).is_some() {
-                faults.add(table.name_of(member), "is not supported by this version");
-            }
+        let credits = quotas::read_credits(&mut table, faults);
+        let has_quota =
+            table.value("quotas").and_then(Value::as_array).is_some_and(|items| !items.is_empty());
+        let has_limit = bucket.is_some() || !windows.is_empty() || has_quota || !credits.is_empty();
+        let over_limit = read_over_limit(&mut table, has_limit, faults);
+        let quotas = quotas::read(&mut table, over_limit.as_ref().unwrap_or(&OverLimit::Block), faults);
+        if per_call.is_some() && quotas.iter().any(|quota| matches!(quota.over, OverQuota::Pay(_))) {
+            let message = "cannot be sold (402) where `payment: always` sells each call; let them block";
+            faults.add(table.name_of("quotas"), message);
         }
         table.finish(faults);
-        Some(Self { bucket, cost, windows, slots, over_limit: over_limit?, per_call })
+        Some(Self { bucket, cost, windows, quotas, credits, slots, over_limit: over_limit?, per_call })
     }
 
     /// Whether the end of an admitted request matters: it holds a slot, or units are counted that only its end tells.
     #[must_use]
     pub fn counts_ends(&self) -> bool {
-        self.slots.is_some() || self.windows.iter().any(|window| window.unit != REQUEST)
+        let windows = self.windows.iter().map(|window| window.unit.as_str());
+        let quotas = self.quotas.iter().map(|quota| quota.unit.as_str());
+        let credits = self.credits.iter().map(|(unit, _)| unit);
+        self.slots.is_some() || windows.chain(quotas).chain(credits).any(|unit| unit != REQUEST)
+    }
+
+    /// The quota of that name.
+    #[must_use]
+    pub fn quota(&self, limit: &str) -> Option<&QuotaPolicy> {
+        self.quotas.iter().find(|quota| quota.name == limit)
+    }
+
+    /// What is for sale here: the price is that of the endpoint, whatever of it is sold.
+    #[must_use]
+    pub fn sale(&self) -> Option<&Sale> {
+        let quotas = self.quotas.iter().find_map(|quota| match &quota.over {
+            OverQuota::Pay(sale) => Some(sale),
+            OverQuota::Block | OverQuota::Overage(_) => None,
+        });
+        match &self.over_limit {
+            OverLimit::Pay(sale) => Some(sale),
+            OverLimit::Block | OverLimit::Queue(_) | OverLimit::Degrade(_) => quotas,
+        }
     }
 
     /// The name of the first limit: the one to tell of where only the queue denies.
@@ -218,13 +279,19 @@ impl Policy {
             .map_or_else(|| BUCKET.to_owned(), |window| window.name.clone())
     }
 
-    /// What a payment adds to a limit: the plan's refill, else as much as the limit itself.
+    /// What a payment adds to a limit that denies a request which costs `credits`: the plan's refill, else as much as the
+    /// limit itself; of credits, as many as the request costs. Nothing where the limit is not for sale.
     #[must_use]
-    pub fn refill_of(&self, sale: &Sale, limit: &str) -> Option<Tokens> {
-        let own = if limit == BUCKET {
-            self.bucket.as_ref().map(|bucket| bucket.capacity)
-        } else {
-            self.windows.iter().find(|window| window.name == limit).map(|window| window.limit)
+    pub fn refill_of(&self, limit: &str, credits: Tokens) -> Option<Tokens> {
+        if let Some(quota) = self.quota(limit) {
+            let OverQuota::Pay(sale) = &quota.over else { return None };
+            return Some(sale.refill.unwrap_or(quota.limit));
+        }
+        let OverLimit::Pay(sale) = &self.over_limit else { return None };
+        let own = match limit {
+            BUCKET => self.bucket.as_ref().map(|bucket| bucket.capacity),
+            CREDITS => Some(credits.max(Tokens::ONE)),
+            _ => self.windows.iter().find(|window| window.name == limit).map(|window| window.limit),
         };
         own.map(|own| sale.refill.unwrap_or(own))
     }
@@ -248,15 +315,21 @@ fn read_windows(
 fn read_window(mut table: Table<'_>, motion: Motion, faults: &mut Faults) -> Option<WindowPolicy> {
     let length = table.required("window", positive_span, faults);
     let limit = table.required("limit", positive, faults);
+    let unit = read_unit(&mut table, faults).to_owned();
+    table.finish(faults);
+    let length = length?;
+    let suffix = if motion == Motion::Sliding { "-sliding" } else { "" };
+    Some(WindowPolicy { name: format!("{unit}-{length}{suffix}"), unit, length, limit: limit?, motion })
+}
+
+/// Reads what a limit counts; requests where it does not say.
+fn read_unit<'a>(table: &mut Table<'a>, faults: &mut Faults) -> &'a str {
     let unit = table.optional("unit_type", unit_name, faults);
     let alias = table.optional("unit_kind", unit_name, faults);
     if unit.is_some() && alias.is_some() {
         faults.add(table.name_of("unit_kind"), "is the same as unit_type; write one of them");
     }
-    table.finish(faults);
-    let (length, unit) = (length?, unit.or(alias).unwrap_or(REQUEST).to_owned());
-    let suffix = if motion == Motion::Sliding { "-sliding" } else { "" };
-    Some(WindowPolicy { name: format!("{unit}-{length}{suffix}"), unit, length, limit: limit?, motion })
+    unit.or(alias).unwrap_or(REQUEST)
 }
 
 fn check_names(full: &str, windows: &[WindowPolicy], faults: &mut Faults) {
@@ -405,7 +478,7 @@ fn read_sale(
         faults.add(table.name_of("price"), message);
     }
     if !has_limit && table.value("bucket").is_none() {
-        faults.add(table.name_of("bucket"), "is missing; a payment adds to a bucket or a window");
+        faults.add(table.name_of("bucket"), "is missing; a payment adds to a bucket, a window or a quota");
     }
     price.map(|price| Sale { price, refill })
 }
@@ -445,7 +518,7 @@ mod tests {
             "GET /b": { "bucket": { "capacity": 4 }, "over_limit": "sell" },
             "GET /c": { "bucket": { "capacity": 4, "rpm": 3 }, "costs": 1 },
             "get /d": {},
-            "GET /e": { "quotas": [], "over_limit": "pay" },
+            "GET /e": { "over_limit": "pay" },
         }}, "empty": {} }));
         assert_eq!(
             faults,
@@ -459,8 +532,7 @@ mod tests {
                 "PLANS.free.endpoints.\"GET /c\".bucket: must be { capacity, refill_rate } (tokens, tokens per second) or { rpm, burst }",
                 "PLANS.free.endpoints.\"GET /c\".costs: is not a setting; did you mean `cost`?",
                 "PLANS.free.endpoints.\"GET /e\".price: is missing; `over_limit: pay` needs the price of a refill, such as \"0.001\"",
-                "PLANS.free.endpoints.\"GET /e\".bucket: is missing; a payment adds to a bucket or a window",
-                "PLANS.free.endpoints.\"GET /e\".quotas: is not supported by this version",
+                "PLANS.free.endpoints.\"GET /e\".bucket: is missing; a payment adds to a bucket, a window or a quota",
                 "PLANS.free.endpoints.\"get /d\": is not an endpoint: `get` is not a method; write it in capitals, such as `GET /path`",
             ]
         );

@@ -103,7 +103,7 @@ impl<'a> Simulation<'a> {
         let path = Target::named("/").ok()?.path;
         let target = Target { method: "GET".to_owned(), path, logical: Some(endpoint.clone()) };
         Some(Self {
-            rules: Rules { plans, plan, payment: load.pays, notices: Kinds::NONE },
+            rules: Rules { plans, plan, payment: load.pays, decimals: 6, notices: Kinds::NONE },
             target,
             load,
             start,
@@ -182,6 +182,7 @@ impl<'a> Simulation<'a> {
             request: attempt.request.clone(),
             endpoint: decision.endpoint.clone(),
             units: self.load.units.clone(),
+            beyond: matches!(&decision.verdict, Verdict::Admitted(admitted) if admitted.beyond),
         };
         let place = self.running.partition_point(|(other, _)| *other <= at);
         self.running.insert(place, (at, end));

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::allowance::{BUCKET, CONCURRENT};
 use super::bucket::{Bucket, BucketPolicy, Wait};
+use super::quota::{Quota, QuotaPolicy};
 use super::slots::{SlotPolicy, Slots};
 use super::tokens::Tokens;
 use super::units::REQUEST;
@@ -65,6 +66,21 @@ impl Standing {
             remaining: window.remaining(policy, now).floor(),
             window: Some(policy.length),
             reset_after: Some(window.reset_after(policy, now)),
+            tokens: None,
+        }
+    }
+
+    /// Where a client stands with a quota that was brought up to `now`.
+    #[must_use]
+    pub fn of_quota(quota: &Quota, policy: &QuotaPolicy, now: Millis) -> Self {
+        Self {
+            name: policy.name.clone(),
+            unit: policy.unit.clone(),
+            limit: quota.limit(policy).floor(),
+            quota: policy.limit.floor(),
+            remaining: quota.remaining(policy).floor(),
+            window: Some(quota.length()),
+            reset_after: Some(quota.left(now)),
             tokens: None,
         }
     }

@@ -4,6 +4,8 @@ use std::{fmt, num::ParseIntError, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::limit::tokens::Tokens;
+
 /// An amount in a token's atomic units (USDC: 1 000 000 to the dollar). Text and JSON form: a canonical decimal integer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -131,6 +133,25 @@ pub enum PriceError {
 }
 
 impl Price {
+    /// Whether it is nothing.
+    #[must_use]
+    pub const fn is_zero(self) -> bool {
+        self.digits == 0
+    }
+
+    /// What so many units cost at this price, rounded up to an atomic unit of an asset of `decimals` decimals.
+    ///
+    /// # Errors
+    /// As [`Self::to_amount`], and where nothing is bought.
+    pub fn of(self, quantity: Tokens, decimals: u8) -> Result<Amount, PriceError> {
+        let millionths = self
+            .to_amount(decimals)?
+            .0
+            .checked_mul(u128::from(quantity.get()))
+            .ok_or(PriceError::TooLarge)?;
+        if millionths == 0 { Err(PriceError::Zero) } else { Ok(Amount(millionths.div_ceil(1_000_000))) }
+    }
+
     /// The price in atomic units of an asset of `decimals` decimals.
     ///
     /// # Errors
@@ -271,6 +292,15 @@ mod tests {
         {
             assert_eq!(text.parse::<Price>(), Err(PriceError::Malformed(text.to_owned())), "{text:?}");
         }
+    }
+
+    #[test]
+    fn what_many_units_cost_is_exact_and_fractions_of_an_atomic_unit_are_rounded_up() {
+        assert_eq!(price("0.001").of(Tokens::whole(1000), 6), Ok(Amount::new(1_000_000)));
+        assert_eq!(price("0.002").of(Tokens::micro(1_500_000), 6), Ok(Amount::new(3000)));
+        assert_eq!(price("0.001").of(Tokens::micro(1), 6), Ok(Amount::new(1)));
+        assert_eq!(price("0.001").of(Tokens::ZERO, 6), Err(PriceError::Zero));
+        assert_eq!(price("20000000000").of(Tokens::micro(u64::MAX), 18), Err(PriceError::TooLarge));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::ProblemKind;
 impl ProblemKind {
     /// What it means, beyond its title.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "it is one table")]
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::BadPayment => {
@@ -73,6 +74,18 @@ impl ProblemKind {
             }
             Self::TooManyFailures => {
                 "Too many wrong credentials or refused payments came from this client in a short time. Until the wait is over nothing more is tried, also not what is right."
+            }
+            Self::QuotaExceeded => {
+                "The client has used up what its plan gives it for a day or a month, in UTC. A refused request counts nowhere."
+            }
+            Self::InsufficientCredits => {
+                "Requests to this endpoint cost prepaid credits, and the account has too few. Or credits were to be deducted, all or none, and nothing was."
+            }
+            Self::TooManyBlocks => {
+                "Prepaid credits come in blocks, and an account can spend from a thousand of them at a time."
+            }
+            Self::IdempotencyKeyUsed => {
+                "An order that comes again with its Idempotency-Key is done once. This key came with another order before."
             }
             Self::RequestIdUsed => {
                 "A request_id stands for one request of one account at one endpoint, and this one stands for another."

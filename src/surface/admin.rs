@@ -33,6 +33,16 @@ pub enum AdminOperation {
     GetAccount,
     /// A plan for an account.
     PutAccountPlan,
+    /// An account's credits.
+    ListCredits,
+    /// A block of credits for an account.
+    GrantCredits,
+    /// A block of credits, taken back.
+    DeleteCredits,
+    /// The end of all that an account was granted so far.
+    ExpireCredits,
+    /// Credits, deducted.
+    DeductCredits,
     /// Payments whose settlement began.
     ListPayments,
     /// One payment.
@@ -65,6 +75,11 @@ impl Operation for AdminOperation {
         Self::ListAccounts,
         Self::GetAccount,
         Self::PutAccountPlan,
+        Self::ListCredits,
+        Self::GrantCredits,
+        Self::DeleteCredits,
+        Self::ExpireCredits,
+        Self::DeductCredits,
         Self::ListPayments,
         Self::GetPayment,
         Self::RetryPayment,
@@ -90,6 +105,11 @@ impl Operation for AdminOperation {
             Self::ListAccounts => ("GET", "/admin/accounts"),
             Self::GetAccount => ("GET", "/admin/accounts/{id}"),
             Self::PutAccountPlan => ("PUT", "/admin/accounts/{id}/plan"),
+            Self::ListCredits => ("GET", "/admin/accounts/{id}/credits"),
+            Self::GrantCredits => ("POST", "/admin/accounts/{id}/credits"),
+            Self::DeleteCredits => ("DELETE", "/admin/accounts/{id}/credits/{block}"),
+            Self::ExpireCredits => ("POST", "/admin/accounts/{id}/credits/expire"),
+            Self::DeductCredits => ("POST", "/admin/accounts/{id}/credits/deduct"),
             Self::ListPayments => ("GET", "/admin/payments"),
             Self::GetPayment => ("GET", "/admin/payments/{id}"),
             Self::RetryPayment => ("POST", "/admin/payments/{id}/retry"),

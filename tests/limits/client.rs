@@ -36,7 +36,7 @@ pub(crate) fn plans(endpoint: &Value) -> Plans {
 
 /// What holds for the account: that plan, and payments are taken.
 pub(crate) fn rules(plans: &Plans) -> Rules<'_> {
-    Rules { plans, plan: "free", payment: true, notices: Kinds::NONE }
+    Rules { plans, plan: "free", payment: true, decimals: 6, notices: Kinds::NONE }
 }
 
 /// An account that nothing is known of.
@@ -53,7 +53,12 @@ pub(crate) fn attempt(request: &str, units: &Units) -> Attempt {
 
 /// The end of a request at the endpoint.
 pub(crate) fn end(request: &str, units: &Units) -> End {
-    End { request: request.to_owned(), endpoint: EndpointName::new(ENDPOINT), units: units.clone() }
+    End {
+        request: request.to_owned(),
+        endpoint: EndpointName::new(ENDPOINT),
+        units: units.clone(),
+        beyond: false,
+    }
 }
 
 /// The `nth` payment, for what was offered.

@@ -30,6 +30,21 @@ pub(crate) struct WindowLimit {
     pub(crate) sliding: bool,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OverQuota {
+    Block,
+    Pay,
+    Overage,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct QuotaLimit {
+    pub(crate) unit: &'static str,
+    pub(crate) by_month: bool,
+    pub(crate) limit: u64,
+    pub(crate) over: OverQuota,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) enum Over {
     Block,
@@ -45,6 +60,10 @@ pub(crate) struct Limits {
     pub(crate) cost: u64,
     /// Fixed ones first, none twice.
     pub(crate) windows: Vec<WindowLimit>,
+    /// None twice.
+    pub(crate) quotas: Vec<QuotaLimit>,
+    /// What each unit costs in credits.
+    pub(crate) credits: Uses,
     /// How many at once, and for how long each at most.
     pub(crate) slots: Option<(usize, u64)>,
     pub(crate) over: Over,
@@ -62,6 +81,48 @@ impl WindowLimit {
             format!("{}ms", self.length)
         };
         format!("{}-{length}{}", self.unit, if self.sliding { "-sliding" } else { "" })
+    }
+}
+
+impl QuotaLimit {
+    pub(crate) fn name(&self) -> String {
+        format!("{}-{}", self.unit, if self.by_month { "month" } else { "day" })
+    }
+
+    fn written(&self) -> Value {
+        let period = if self.by_month { "month" } else { "day" };
+        let mut quota = json!({ "period": period, "limit": decimal(self.limit), "unit_type": self.unit });
+        quota["over_quota"] = json!(match self.over {
+            OverQuota::Block => "block",
+            OverQuota::Pay => "402",
+            OverQuota::Overage => "overage",
+        });
+        if self.over == OverQuota::Overage {
+            quota["overage_price"] = json!("0.001");
+        }
+        quota
+    }
+
+    /// Which day or month since 1970 holds `t`.
+    fn period(&self, t: u64) -> u64 {
+        let mut days = t / 86_400_000;
+        if !self.by_month {
+            return days;
+        }
+        for month in 0.. {
+            let (year, nth) = (1970 + month / 12, month % 12);
+            let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+            let length = match nth {
+                1 => 28 + u64::from(leap),
+                3 | 5 | 8 | 10 => 30,
+                _ => 31,
+            };
+            if days < length {
+                return month;
+            }
+            days -= length;
+        }
+        0
     }
 }
 
@@ -83,6 +144,13 @@ impl Limits {
         if let Some(BucketLimit { capacity, rate, by_minute }) = &self.bucket {
             let (most, speed) = if *by_minute { ("burst", "rpm") } else { ("capacity", "refill_rate") };
             endpoint["bucket"] = json!({ most: decimal(*capacity), speed: decimal(*rate) });
+        }
+        endpoint["quotas"] = self.quotas.iter().map(QuotaLimit::written).collect();
+        if !self.credits.is_empty() {
+            endpoint["credits"] = self.credits.iter().map(|(unit, price)| (*unit, decimal(*price))).collect();
+        }
+        if self.quotas.iter().any(|quota| quota.over == OverQuota::Pay) {
+            endpoint["price"] = json!("0.001");
         }
         if let Some((max, expiry)) = self.slots {
             endpoint["max_concurrent"] = json!(max);
@@ -117,6 +185,44 @@ enum Event {
     Told(Uses),
     /// A limit was paid for.
     Paid(String, u64),
+    /// Credits were granted, until then.
+    Granted(u64, Option<u64>),
+}
+
+/// Naive credits: what is left of each block with its end, and what is owed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wallet {
+    blocks: Vec<(Option<u64>, u64)>,
+    pub(crate) debt: u64,
+    /// What requests cost so far.
+    pub(crate) spent: u64,
+}
+
+impl Wallet {
+    /// Takes one millionth after the other would be naive; one block after the other is naive enough.
+    fn pay(&mut self, mut cost: u64, t: u64) {
+        while cost > 0 {
+            let good = (0..self.blocks.len()).filter(|nth| {
+                let (end, left) = self.blocks[*nth];
+                left > 0 && end.is_none_or(|end| t < end)
+            });
+            let Some(next) = good.min_by_key(|nth| self.blocks[*nth].0.unwrap_or(u64::MAX)) else { break };
+            let taken = cost.min(self.blocks[next].1);
+            self.blocks[next].1 -= taken;
+            cost -= taken;
+        }
+        self.debt += cost;
+    }
+
+    fn grant(&mut self, amount: u64, end: Option<u64>, t: u64) {
+        self.blocks.push((end, amount));
+        let debt = std::mem::take(&mut self.debt);
+        self.pay(debt, t);
+    }
+
+    pub(crate) fn balance(&self, t: u64) -> u64 {
+        self.blocks.iter().filter(|(end, _)| end.is_none_or(|end| t < end)).map(|(_, left)| left).sum()
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -200,9 +306,75 @@ impl Model {
             Event::Passed(uses) | Event::Told(uses) => {
                 u128::from(uses.get(window.unit).copied().unwrap_or(0))
             }
-            Event::Paid(..) => 0,
+            Event::Paid(..) | Event::Granted(..) => 0,
         })
         .sum()
+    }
+
+    /// What is left of a quota at `t`; below zero where units went past it.
+    fn quota_left(&self, quota: &QuotaLimit, t: u64) -> i128 {
+        let here = self.history(t).into_iter().filter(|(at, ..)| quota.period(*at) == quota.period(t));
+        let changes = here.map(|(_, _, event)| match event {
+            Event::Passed(uses) | Event::Told(uses) => {
+                -i128::from(uses.get(quota.unit).copied().unwrap_or(0))
+            }
+            Event::Paid(limit, quantity) if *limit == quota.name() => i128::from(*quantity),
+            Event::Paid(..) | Event::Granted(..) => 0,
+        });
+        changes.sum::<i128>() + i128::from(quota.limit)
+    }
+
+    /// What went beyond quotas until `t`, and what it costs at a thousand for each unit, rounded up in each hour.
+    pub(crate) fn overage(&self, t: u64) -> (u64, u64) {
+        let mut hours: BTreeMap<(&str, u64), u64> = BTreeMap::new();
+        for quota in self.limits.quotas.iter().filter(|quota| quota.over == OverQuota::Overage) {
+            let mut totals: BTreeMap<u64, u64> = BTreeMap::new();
+            for (at, _, event) in self.history(t) {
+                let (Event::Passed(uses) | Event::Told(uses)) = event else { continue };
+                let total = totals.entry(quota.period(*at)).or_default();
+                let before = (*total).max(quota.limit);
+                *total += uses.get(quota.unit).copied().unwrap_or(0);
+                *hours.entry((quota.unit, at / 3_600_000)).or_default() += (*total).max(quota.limit) - before;
+            }
+        }
+        (hours.values().sum(), hours.values().map(|quantity| (quantity * 1000).div_ceil(ONE)).sum())
+    }
+
+    fn cost(&self, uses: &Uses) -> u64 {
+        let costs =
+            self.limits.credits.iter().map(|(unit, price)| price * uses.get(unit).copied().unwrap_or(0));
+        costs.sum::<u64>().div_ceil(ONE)
+    }
+
+    /// The credits at `t`.
+    pub(crate) fn wallet(&self, t: u64) -> Wallet {
+        let mut wallet = Wallet::default();
+        for (at, _, event) in self.history(t) {
+            match event {
+                Event::Passed(uses) | Event::Told(uses) => {
+                    wallet.spent += self.cost(uses);
+                    wallet.pay(self.cost(uses), *at);
+                }
+                Event::Paid(limit, quantity) if limit == "credits" => wallet.grant(*quantity, None, *at),
+                Event::Paid(..) => {}
+                Event::Granted(amount, end) => wallet.grant(*amount, *end, *at),
+            }
+        }
+        wallet
+    }
+
+    /// Whether the credits do not suffice, with what those who wait will need.
+    fn is_poor(&self, uses: &Uses, now: u64) -> bool {
+        if self.limits.credits.is_empty() {
+            return false;
+        }
+        let waiting = self.events.iter().filter(|(at, ..)| *at > now).map(|(_, _, event)| match event {
+            Event::Passed(uses) => self.cost(uses),
+            _ => 0,
+        });
+        let wallet = self.wallet(now);
+        let needed = waiting.sum::<u64>() + wallet.debt + self.cost(uses).max(1);
+        wallet.balance(now) < needed
     }
 
     fn bought(&self, window: &WindowLimit, t: u64) -> u128 {
@@ -246,6 +418,12 @@ impl Model {
                 deniers.push(window.name());
             }
         }
+        for quota in self.limits.quotas.iter().filter(|quota| quota.over != OverQuota::Overage) {
+            let need = uses.get(quota.unit).copied().unwrap_or(0).max(1);
+            if self.quota_left(quota, t) < i128::from(need) {
+                deniers.push(quota.name());
+            }
+        }
         if self.limits.slots.is_some_and(|(max, _)| self.slots_held(t) >= max) {
             deniers.push("concurrent".to_owned());
         }
@@ -260,13 +438,19 @@ impl Model {
     /// What it says of a request that asks at `now`. Nothing is noted.
     pub(crate) fn judge(&self, uses: &Uses, now: u64) -> Answer {
         let uses = &with_request(uses);
-        let deniers = self.deniers(uses, now);
-        let full = deniers.iter().any(|limit| limit == "concurrent");
+        let mut deniers = self.deniers(uses, now);
+        if self.is_poor(uses, now) {
+            deniers.push("credits".to_owned());
+        }
+        let bars: Vec<String> = deniers.iter().filter(|limit| self.bars(limit)).cloned().collect();
         let turns = self.turns(now);
         match &self.limits.over {
+            _ if bars == ["concurrent"] => Answer::Slots,
+            _ if !bars.is_empty() => {
+                let offer = self.offer(&bars, uses, now);
+                Answer::Limit(bars, offer)
+            }
             _ if deniers.is_empty() && turns.is_empty() => self.pass(uses, now),
-            Over::Queue { .. } | Over::Degrade if full => Answer::Slots,
-            Over::Block | Over::Pay { .. } if full && deniers.len() == 1 => Answer::Slots,
             Over::Degrade => Answer::Degraded,
             Over::Queue { max_wait, max_queue } => {
                 let first = turns.iter().max().map_or(now, |last| last + STEP);
@@ -277,11 +461,18 @@ impl Model {
                     None => Answer::Limit(deniers, None),
                 }
             }
-            Over::Pay { refill } if !full => {
-                let offer = self.offer(&deniers, *refill, uses, now);
-                Answer::Limit(deniers, offer)
-            }
             Over::Block | Over::Pay { .. } => Answer::Limit(deniers, None),
+        }
+    }
+
+    /// Whether nobody gets past that limit by waiting or degraded.
+    fn bars(&self, limit: &str) -> bool {
+        let of_its_own =
+            limit == "concurrent" || self.limits.quotas.iter().any(|quota| quota.name() == limit);
+        match self.limits.over {
+            Over::Block | Over::Pay { .. } => true,
+            Over::Queue { .. } => of_its_own || limit == "credits",
+            Over::Degrade => of_its_own,
         }
     }
 
@@ -316,22 +507,30 @@ impl Model {
         self.deniers(uses, first + FOR_EVER).is_empty()
     }
 
-    fn offer(
-        &self,
-        deniers: &[String],
-        refill: Option<u64>,
-        uses: &Uses,
-        now: u64,
-    ) -> Option<Vec<(String, u64)>> {
-        let own = |limit: &String| match self.limits.windows.iter().find(|window| window.name() == *limit) {
-            Some(window) => window.limit,
-            None => self.limits.bucket.as_ref().map_or(0, |bucket| bucket.capacity),
+    /// What a payment adds to a limit, if it is for sale.
+    fn refill(&self, limit: &str, uses: &Uses) -> Option<u64> {
+        let all = match self.limits.over {
+            Over::Pay { refill } => Some(refill),
+            _ => None,
         };
-        let grants: Vec<_> =
-            deniers.iter().map(|limit| (limit.clone(), refill.unwrap_or(own(limit)))).collect();
+        if let Some(quota) = self.limits.quotas.iter().find(|quota| quota.name() == limit) {
+            return (quota.over == OverQuota::Pay).then(|| all.flatten().unwrap_or(quota.limit));
+        }
+        let own = match limit {
+            "concurrent" => return None,
+            "credits" => self.cost(uses).max(ONE),
+            "bucket" => self.limits.bucket.as_ref().map_or(0, |bucket| bucket.capacity),
+            _ => self.limits.windows.iter().find(|window| window.name() == limit)?.limit,
+        };
+        Some(all?.unwrap_or(own))
+    }
+
+    fn offer(&self, deniers: &[String], uses: &Uses, now: u64) -> Option<Vec<(String, u64)>> {
+        let grants = deniers.iter().map(|limit| Some((limit.clone(), self.refill(limit, uses)?)));
+        let grants: Vec<_> = grants.collect::<Option<_>>()?;
         let mut after = self.clone();
         after.credited(&grants, now);
-        after.deniers(uses, now).is_empty().then_some(grants)
+        (after.deniers(uses, now).is_empty() && !after.is_poor(uses, now)).then_some(grants)
     }
 
     /// Notes what a request came to.
@@ -369,6 +568,11 @@ impl Model {
         self.events.extend(paid);
     }
 
+    /// Notes that the owner granted credits.
+    pub(crate) fn granted(&mut self, amount: u64, end: Option<u64>, now: u64) {
+        self.events.push((now, String::new(), Event::Granted(amount, end)));
+    }
+
     /// What is left of each limit at `now`, in whole units.
     pub(crate) fn remaining(&self, now: u64) -> Vec<u64> {
         let bucket =
@@ -378,7 +582,11 @@ impl Model {
             room / u128::from(window.length) / u128::from(ONE)
         });
         let slots = self.limits.slots.map(|(max, _)| max.saturating_sub(self.slots_held(now)) as u128);
-        let all = bucket.into_iter().chain(windows).chain(slots);
+        let quotas = self.limits.quotas.iter().map(|quota| {
+            let left = self.quota_left(quota, now).max(0).unsigned_abs();
+            left / u128::from(ONE)
+        });
+        let all = bucket.into_iter().chain(windows).chain(quotas).chain(slots);
         all.map(|left| u64::try_from(left).unwrap_or(u64::MAX)).collect()
     }
 }

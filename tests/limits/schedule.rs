@@ -9,16 +9,20 @@
 )]
 
 use proptest::prelude::*;
+use serde_json::Value;
 use tollgate::contract::{Attempt, Credit, End};
 use tollgate::limit::account::{Account, Rules};
+use tollgate::limit::credit::BlockId;
+use tollgate::limit::credit::order::{Gift, Order};
 use tollgate::limit::decision::{Decision, Grant, Verdict};
 use tollgate::limit::tokens::Tokens;
 use tollgate::limit::units::Units;
 use tollgate::time::Millis;
 
 use crate::client;
-use crate::model::{BucketLimit, Limits, ONE, Over, Uses, WindowLimit};
+use crate::model::{BucketLimit, Limits, ONE, Over, OverQuota, QuotaLimit, Uses, WindowLimit};
 
+const DAY: u64 = 86_400_000;
 const START: u64 = 1_700_000_123_456;
 
 fn buckets() -> impl Strategy<Value = BucketLimit> {
@@ -51,6 +55,32 @@ fn windows() -> impl Strategy<Value = Vec<WindowLimit>> {
     })
 }
 
+/// Quotas; at most one of a unit bills what goes beyond it.
+fn quotas() -> impl Strategy<Value = Vec<QuotaLimit>> {
+    let over = prop::sample::select(vec![OverQuota::Block, OverQuota::Pay, OverQuota::Overage]);
+    let unit = prop::sample::select(vec!["request", "token", "image"]);
+    let quota = (unit, any::<bool>(), ONE / 2..15 * ONE, over)
+        .prop_map(|(unit, by_month, limit, over)| QuotaLimit { unit, by_month, limit, over });
+    prop::collection::vec(quota, 0..4).prop_map(|mut quotas| {
+        quotas.sort_by_key(QuotaLimit::name);
+        quotas.dedup_by_key(|quota| quota.name());
+        let mut billed = Vec::new();
+        for quota in &mut quotas {
+            if quota.over == OverQuota::Overage && billed.contains(&quota.unit) {
+                quota.over = OverQuota::Block;
+            }
+            billed.push(quota.unit);
+        }
+        quotas
+    })
+}
+
+fn credits() -> impl Strategy<Value = Uses> {
+    let price = prop_oneof![2 => Just(ONE), 1 => 1..2 * ONE];
+    let one = (prop::sample::select(vec!["request", "token"]), price);
+    prop_oneof![2 => Just(Uses::new()), 1 => prop::collection::btree_map(one.0, one.1, 1..3)]
+}
+
 pub(crate) fn blocks() -> impl Strategy<Value = Over> {
     Just(Over::Block)
 }
@@ -72,13 +102,18 @@ pub(crate) fn any_over() -> impl Strategy<Value = Over> {
 pub(crate) fn limits(over: impl Strategy<Value = Over>) -> impl Strategy<Value = Limits> {
     let cost = prop_oneof![6 => Just(ONE), 1 => Just(0), 2 => ONE / 4..3 * ONE];
     let slots = prop::option::weighted(0.4, (1..5_usize, 10..400_u64));
-    let all = (prop::option::weighted(0.6, buckets()), cost, windows(), slots, over);
+    let metered = (prop_oneof![1 => Just(Vec::new()), 1 => quotas()], credits());
+    let all = (prop::option::weighted(0.6, buckets()), cost, windows(), metered, slots, over);
     // Where there is nothing else, a plan that sells or queues has one window.
-    all.prop_map(|(bucket, cost, mut windows, slots, over)| {
+    all.prop_map(|(bucket, cost, mut windows, (mut quotas, credits), slots, over)| {
         if bucket.is_none() && windows.is_empty() {
             windows.push(WindowLimit { unit: "request", length: 250, limit: 3 * ONE, sliding: false });
         }
-        Limits { bucket, cost, windows, slots, over }
+        // What was paid for ends with its period: who waits in line past it is not the model's matter.
+        for quota in quotas.iter_mut().filter(|quota| quota.over == OverQuota::Pay) {
+            quota.over = if matches!(over, Over::Queue { .. }) { OverQuota::Block } else { OverQuota::Pay };
+        }
+        Limits { bucket, cost, windows, quotas, credits, slots, over }
     })
 }
 
@@ -90,6 +125,8 @@ pub(crate) enum Act {
     Leave(usize),
     /// Pays for what was offered last, at once or later.
     Pay,
+    /// Is granted credits, for ever or so long.
+    Grant(u64, Option<u64>),
     Look,
 }
 
@@ -99,6 +136,8 @@ pub(crate) enum Tick {
     Forward(u64),
     /// To the start of the next window of this length, and so many milliseconds back.
     Boundary(u64, u64),
+    /// To the start of the next month, and so many milliseconds back.
+    Month(u64),
     Back(u64),
 }
 
@@ -117,6 +156,8 @@ fn ticks(back: bool) -> impl Strategy<Value = Tick> {
         1 => (0..3_000_u64).prop_map(Tick::Forward),
         2 => (prop::sample::select(vec![20, 70, 100, 250, 1000]), 0..2_u64)
             .prop_map(|(length, short)| Tick::Boundary(length, short)),
+        1 => (0..2_u64).prop_map(|short| Tick::Boundary(DAY, short)),
+        1 => (0..2_u64).prop_map(Tick::Month),
         u32::from(back) => (0..700_u64).prop_map(Tick::Back),
     ]
 }
@@ -128,6 +169,7 @@ pub(crate) fn schedules(back: bool) -> impl Strategy<Value = Vec<(Tick, Act)>> {
         4 => (0..8_usize, uses(9)).prop_map(|(which, uses)| Act::End(which, uses)),
         2 => (0..8_usize).prop_map(Act::Leave),
         3 => Just(Act::Pay),
+        2 => (ONE / 2..9 * ONE, prop::option::of(0..3_000_u64)).prop_map(|(amount, life)| Act::Grant(amount, life)),
         1 => Just(Act::Look),
     ];
     prop::collection::vec((ticks(back), act), 1..40)
@@ -140,6 +182,7 @@ pub(crate) enum Call {
     End(End, Uses),
     Leave(String),
     Credit(Credit),
+    Order(Order, u64, Option<u64>),
     Look,
 }
 
@@ -163,8 +206,18 @@ pub(crate) fn call(
         Call::End(end, _) => (account.end(rules, end, now), None),
         Call::Leave(request) => (account.leave(request), None),
         Call::Credit(credit) => (account.credit(rules, credit, now), None),
+        Call::Order(order, ..) => (account.ordered(rules, order, now).0, None),
         Call::Look => (account.tidied(rules, now), None),
     }
+}
+
+/// Midnight before the first of the next month, looked for day by day.
+fn next_month(now: u64) -> u64 {
+    let mut midnight = (now / DAY + 1) * DAY;
+    while &Millis::new(midnight).rfc3339()[8..10] != "01" {
+        midnight += DAY;
+    }
+    midnight
 }
 
 /// A client that follows a schedule, and knows which of its requests run, which wait, and what it was offered.
@@ -186,6 +239,7 @@ impl Player {
         self.now = match tick {
             Tick::Forward(step) => self.now + step,
             Tick::Boundary(length, short) => ((self.now / length + 1) * length - short).max(self.now),
+            Tick::Month(short) => (next_month(self.now) - short).max(self.now),
             Tick::Back(step) => self.now - step,
         };
         match act {
@@ -201,6 +255,16 @@ impl Player {
             Act::Pay => {
                 self.paid += 1;
                 Call::Credit(client::credit(self.paid, &self.offer))
+            }
+            Act::Grant(amount, life) => {
+                self.paid += 1;
+                let end = life.map(|life| self.now + life);
+                let gift = Gift {
+                    amount: Tokens::micro(*amount),
+                    expires_at: end.map(Millis::new),
+                    metadata: Value::Null,
+                };
+                Call::Order(Order::Grant(BlockId::new(&self.paid.to_string()), gift, None), *amount, end)
             }
             Act::Look => Call::Look,
         }

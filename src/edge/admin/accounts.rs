@@ -35,13 +35,14 @@ pub(super) async fn get(order: &Order<'_>, account: &AccountId) -> Outcome<web_s
     let of_account = exchange.ours(owner_ledger::keys_of(&exchange.env, account).await)?;
     let survey: Survey = exchange.ask(account, AccountCall::Survey(None)).await?;
     let endpoints: Vec<Value> =
-        survey.endpoints.iter().map(|(name, standings)| endpoint_limits(name, standings)).collect();
+        survey.endpoints.iter().map(|(name, at)| endpoint_limits(name, at, survey.credits)).collect();
     let body = json!({
         "account": account.as_str(),
         "plan": survey.plan,
         "own_plan": row.as_ref().and_then(|row| row.plan.clone()),
         "created_at": row.map(|row| row.created_at),
         "keys": of_account.iter().map(keys::item).collect::<Vec<_>>(),
+        "credits": survey.credits.to_string(),
         "endpoints": endpoints,
     });
     order.json(200, &body)

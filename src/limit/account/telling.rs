@@ -35,7 +35,7 @@ impl Account {
         standings: &[Standing],
         now: Millis,
     ) {
-        if denied.by != DeniedBy::Limit || !rules.notices.has(Kind::Exceeded) {
+        if !matches!(denied.by, DeniedBy::Limit | DeniedBy::Quota) || !rules.notices.has(Kind::Exceeded) {
             return;
         }
         let standing = standings.iter().find(|standing| standing.name == denied.limit);
