@@ -250,7 +250,7 @@ impl ProblemKind {
                 429,
                 "insufficient-credits",
                 "Insufficient credits",
-                "Buy credits where the plan sells them (POST credits under the gate's prefix), or ask the API's owner for some. Waiting does not help.",
+                "Ask the API's owner for credits, or pay where the answer is a 402. Waiting does not help.",
             ),
             Self::TooManyBlocks => (
                 409,

@@ -51,7 +51,7 @@ fn owed(account: &Account) -> Amount {
 #[test]
 fn a_wallet_without_a_plan_of_its_own_owes_nothing_and_passes_nowhere() {
     let plans = plans();
-    let rules = Rules { plans: &plans, plan: "partner", payment: true, notices: Kinds::NONE };
+    let rules = Rules { plans: &plans, plan: "partner", payment: true, decimals: 6, notices: Kinds::NONE };
     let (after, decision) = account().pledge(&rules, &attempt("/cpu"), PRICE, NOW);
     assert_eq!((decision, &after), (None, &account()));
 }
@@ -59,7 +59,7 @@ fn a_wallet_without_a_plan_of_its_own_owes_nothing_and_passes_nowhere() {
 #[test]
 fn a_registered_wallet_owes_for_what_its_plan_lets_pass_and_for_nothing_else() {
     let plans = plans();
-    let rules = Rules { plans: &plans, plan: "partner", payment: true, notices: Kinds::NONE };
+    let rules = Rules { plans: &plans, plan: "partner", payment: true, decimals: 6, notices: Kinds::NONE };
     let mut wallet = account().with_plan(Some("partner".to_owned()));
     for count in 1..=2 {
         let (next, decision) = wallet.pledge(&rules, &attempt("/cpu"), PRICE, NOW);

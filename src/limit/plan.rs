@@ -29,8 +29,6 @@ pub struct Plans(BTreeMap<String, Plan>);
 pub struct Plan {
     /// The name that people see; the plan's own name unless the owner gave another.
     pub title: String,
-    /// What a prepaid credit costs, where they are for sale.
-    pub credit_price: Option<Price>,
     endpoints: Vec<Endpoint>,
 }
 
@@ -131,7 +129,9 @@ impl Plan {
     fn read(name: &str, full: &str, value: &Value, faults: &mut Faults) -> Option<Self> {
         let mut table = Table::open(full, value, faults)?;
         let title = table.optional("name", text, faults).unwrap_or(name).to_owned();
-        let credit_price = table.optional("credit_price", price, faults);
+        if table.value("credit_price").is_some() {
+            faults.add(table.name_of("credit_price"), "is not supported by this version");
+        }
         let mut endpoints = Vec::new();
         match table.table("endpoints", faults) {
             Some(listed) => {
@@ -150,7 +150,7 @@ impl Plan {
             None => {}
         }
         table.finish(faults);
-        Some(Self { title, credit_price, endpoints })
+        Some(Self { title, endpoints })
     }
 
     /// The endpoint that a request falls under: the most specific that matches.
@@ -168,11 +168,10 @@ impl Plan {
 
     /// The prices that clients are asked for, with where each is written.
     pub fn sold(&self) -> impl Iterator<Item = (String, &Price)> {
-        let endpoints = self.endpoints.iter().filter_map(|endpoint| {
+        self.endpoints.iter().filter_map(|endpoint| {
             let price = endpoint.policy.per_call.as_ref().or_else(|| Some(&endpoint.policy.sale()?.price));
             Some((format!("endpoints.\"{}\".price", endpoint.name), price?))
-        });
-        self.credit_price.iter().map(|price| ("credit_price".to_owned(), price)).chain(endpoints)
+        })
     }
 
     /// Where it is written that each call is paid.
