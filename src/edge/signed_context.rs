@@ -7,7 +7,7 @@ use super::paid_answer::{self, Bill, ReadAhead};
 use super::{clock, gate, objects, origin};
 use crate::client::AccountId;
 use crate::client::context_nonce::NonceScope;
-use crate::contract::{Attempt, PaymentCall, Pledged, Promise, payment_object, receipt_id};
+use crate::contract::{AccountCall, Attempt, PaymentCall, Pledged, Promise, payment_object, receipt_id};
 use crate::endpoint::{EndpointName, Target};
 use crate::fields::{X_402_NONCE, X_402_SIGNATURE};
 use crate::limit::decision::{Decision, Verdict};
@@ -17,6 +17,7 @@ use crate::pay::offer::Offer;
 use crate::pay::purchase::Service;
 use crate::pay::receipt::sha256_label;
 use crate::problem::{Problem, ProblemKind};
+use crate::time::Span;
 
 /// Random bytes at the end of a receipt's id.
 const RECEIPT_SUFFIX_BYTES: usize = 8;
@@ -101,10 +102,7 @@ impl<'a> Desk<'a> {
                     "this nonce was used before; ask again without it, and sign what the answer holds";
                 Err(Problem::new(ProblemKind::PaymentUsed, detail))
             }
-            Pledged::Unregistered => Err(refused(&format!(
-                "{} signed this and is not registered here; ask the API's owner for a plan, or pay",
-                signed.wallet.checksummed()
-            ))),
+            Pledged::Unregistered => Err(self.unregistered(&signed).await?),
             Pledged::Decided(decision) => {
                 let suffix = self.exchange.ours(clock::random_hex(RECEIPT_SUFFIX_BYTES))?;
                 let bill = Bill {
@@ -137,6 +135,15 @@ impl<'a> Desk<'a> {
             refused("X-402-Signature is not 65 bytes in hexadecimal that some wallet signed")
         })?;
         Ok(Signed { wallet, offer, nonce })
+    }
+
+    /// Any key makes another wallet, and asking about each costs a call: so it counts as a payment that failed.
+    async fn unregistered(&self, signed: &Signed) -> Outcome<Problem> {
+        let _: Option<Span> = self.exchange.ask(self.account, AccountCall::FailPayment).await?;
+        Ok(refused(&format!(
+            "{} signed this and is not registered here; ask the API's owner for a plan, or pay",
+            signed.wallet.checksummed()
+        )))
     }
 
     async fn deliver(

@@ -44,7 +44,6 @@ impl Counter<'_> {
         payment: Payment,
         challenge: Option<Challenge>,
     ) -> Outcome<web_sys::Response> {
-        let name = payment_names::claim(self.exchange, self.account, &payment).await?;
         let body = origin::read_body(self.exchange).await?;
         let service =
             Service { path: self.target.path.as_str().to_owned(), request_hash: sha256_label(&body) };
@@ -59,6 +58,7 @@ impl Counter<'_> {
             buys: self.buys(&service),
             service: service.clone(),
         };
+        let name = payment_names::claim(self.exchange, self.account, &payment).await?;
         let call = PaymentCall::Present(Box::new(presentation));
         let object = payment_object(&payment.id());
         let presented = self.exchange.ours(objects::payment(&self.exchange.env, &object, &call).await)?;

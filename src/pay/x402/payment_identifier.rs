@@ -125,3 +125,15 @@ pub enum StoredHolder {
     /// The first form.
     HolderV1(String),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stored_form_is_pinned() {
+        let holder = StoredHolder::HolderV1("ab".to_owned());
+        assert_eq!(serde_json::to_string(&holder).unwrap(), r#"{"holder_v1":"ab"}"#);
+        assert_eq!(serde_json::from_str::<StoredHolder>(r#"{"holder_v1":"ab"}"#).unwrap(), holder);
+    }
+}
