@@ -98,3 +98,13 @@ test("where a name is required, a v2 payment without one is a bad payment, and v
   const { accepts } = await asked.json() as { accepts: unknown[] };
   await served(await older("/cpu", { headers: await headerV1(wallet, accepts[0]) }));
 });
+
+test("where names are off none is asked for, and one that comes all the same is not looked at", async () => {
+  const off = await world.gate({ payment: { payment_identifier: "off" } });
+  const { client, denied } = await poor(off);
+  const challenge = offerV2(denied);
+  assert.equal(challenge.extensions?.["payment-identifier"], undefined);
+  const payment = await signV2(await world.chain.wallet(), challenge);
+  const extensions = { "payment-identifier": { info: { required: false, id: "too short" } } };
+  await served(await client("/cpu", { headers: headerV2({ ...payment, extensions }) }));
+});
