@@ -44,7 +44,11 @@ pub struct AccountIdError(String);
 
 impl fmt::Display for AccountIdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is not an account id; it starts with key:, wallet:, session: or ip:", self.0)
+        write!(
+            f,
+            "`{}` is not an account id; write key:NAME, wallet:0x and 40 hexadecimal digits, session:ID or ip:ADDRESS",
+            self.0
+        )
     }
 }
 

@@ -107,23 +107,24 @@ pub(super) async fn revoke(order: &Order<'_>, id: &str) -> Outcome<web_sys::Resp
 
 fn read(body: &Value) -> Outcome<Wanted> {
     asked::read(body, |mut table, faults| {
-        let written = table.required("account", text, faults);
-        let account = table.optional("account", account, faults);
+        let account = table.required("account", account, faults);
         let label = table.optional("label", label, faults).unwrap_or_default();
         let plan = table.optional("plan", text, faults).map(str::to_owned);
         let scopes = table.optional("scopes", scopes, faults).unwrap_or_default();
         table.finish(faults);
-        Some(Wanted { written: written?.to_owned(), account: account?, label, plan, scopes })
+        let (written, account) = account?;
+        Some(Wanted { written, account, label, plan, scopes })
     })
 }
 
-/// The account of keys: a name, or the id that it has as an account.
-fn account(value: &Value) -> Result<AccountId, String> {
+/// The account of keys, as it is written and as it is meant: a name, or the id that it has as an account.
+fn account(value: &Value) -> Result<(String, AccountId), String> {
     let written = text(value)?;
     let name = written.strip_prefix("key:").unwrap_or(written);
-    format!("key:{name}").parse().map_err(|_| {
+    let account = format!("key:{name}").parse().map_err(|_| {
         format!("`{written}` is not a name for an account; write up to 256 characters, such as acme")
-    })
+    })?;
+    Ok((written.to_owned(), account))
 }
 
 fn label(value: &Value) -> Result<String, String> {
