@@ -2,3 +2,4 @@
 
 pub mod page;
 pub mod plan_book;
+pub mod plan_memo;

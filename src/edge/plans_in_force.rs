@@ -1,8 +1,7 @@
 //! The settings with the owner's plans over them, as this isolate knows them.
 //!
-//! The ledger has the plans; whoever changes them publishes them to one object, and each isolate asks that object at
-//! most every 30 s, behind a request and not before it. So no request waits for the ledger, and a change is in force
-//! everywhere within a minute. Whoever is told of the new version before asks at once.
+//! The ledger has the plans; whoever changes them publishes them to one object, and each isolate asks that object, when
+//! [`PlanMemo`] says so. No request waits for the ledger. Whoever is told of the new version before asks at once.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -14,25 +13,14 @@ use crate::config::Config;
 use crate::config::table::Faults;
 use crate::contract::{Done, PLANS_OBJECT, PaymentCall};
 use crate::owner::plan_book::PlanBook;
-use crate::time::{Millis, Span};
-
-/// How old what this isolate knows may become before it asks again.
-const FRESH: Span = Span::seconds(30);
-/// How soon it asks again after nobody answered.
-const RETRY: Span = Span::seconds(5);
+use crate::owner::plan_memo::{PlanMemo, Recall};
+use crate::time::Millis;
 
 /// The settings with the plans in force, or what is wrong with those.
 pub(super) type InForce = std::result::Result<Rc<Config>, Rc<Faults>>;
 
-struct Known {
-    in_force: InForce,
-    version: u64,
-    /// When this isolate asks again.
-    ask_at: Millis,
-}
-
 thread_local! {
-    static KNOWN: RefCell<Option<Known>> = const { RefCell::new(None) };
+    static MEMO: RefCell<PlanMemo<InForce>> = const { RefCell::new(PlanMemo::new()) };
 }
 
 /// The settings and plans that are in force. What is still good enough is returned at once; `behind` runs what brings
@@ -41,18 +29,9 @@ pub(super) async fn config(
     env: &Env,
     behind: impl FnOnce(std::pin::Pin<Box<dyn Future<Output = ()>>>),
 ) -> Result<InForce> {
-    let now = clock::now();
-    let known = KNOWN.with_borrow_mut(|known| {
-        let known = known.as_mut()?;
-        let is_old = now >= known.ask_at;
-        if is_old {
-            known.ask_at = now.plus(RETRY);
-        }
-        Some((known.in_force.clone(), is_old))
-    });
-    match known {
-        Some((in_force, false)) => Ok(in_force),
-        Some((in_force, true)) => {
+    match MEMO.with_borrow_mut(|memo| memo.recall(clock::now())) {
+        Recall::Good(in_force) => Ok(in_force),
+        Recall::AskBehind(in_force) => {
             let env = env.clone();
             behind(Box::pin(async move {
                 if let Err(error) = ask(&env).await {
@@ -61,7 +40,11 @@ pub(super) async fn config(
             }));
             Ok(in_force)
         }
-        None => ask(env).await,
+        Recall::AskFirst(None) => ask(env).await,
+        Recall::AskFirst(Some(in_force)) => Ok(ask(env).await.unwrap_or_else(|error| {
+            console_error!("plans: {error}; those that were known stay in force");
+            in_force
+        })),
     }
 }
 
@@ -73,35 +56,23 @@ pub(super) fn settings_alone(env: &Env) -> Result<Rc<Config>> {
 
 /// Takes in that the plans have that version: an older one is no longer used.
 pub(super) fn expect(version: u64) {
-    KNOWN.with_borrow_mut(|known| {
-        if known.as_ref().is_some_and(|known| known.version < version) {
-            *known = None;
-        }
-    });
+    MEMO.with_borrow_mut(|memo| memo.expect(version));
 }
 
 /// Publishes plans that the ledger has, to this isolate and to all others.
 pub(super) async fn publish(env: &Env, book: &PlanBook) -> Result<()> {
     objects::payment::<Done>(env, PLANS_OBJECT, &PaymentCall::PublishPlans(book.clone())).await?;
-    take_in(env, book).map(|_| ())
+    take_in(env, book, clock::now()).map(|_| ())
 }
 
 async fn ask(env: &Env) -> Result<InForce> {
+    let asked_at = clock::now();
     let published: Option<PlanBook> = objects::payment(env, PLANS_OBJECT, &PaymentCall::Plans).await?;
-    take_in(env, &published.unwrap_or_default())
+    take_in(env, &published.unwrap_or_default(), asked_at)
 }
 
-/// A book that is older than what is known changes nothing.
-fn take_in(env: &Env, book: &PlanBook) -> Result<InForce> {
+fn take_in(env: &Env, book: &PlanBook, asked_at: Millis) -> Result<InForce> {
     let deployed = settings_alone(env)?;
-    let ask_at = clock::now().plus(FRESH);
-    KNOWN.with_borrow_mut(|known| {
-        if let Some(known) = known.as_mut().filter(|known| known.version >= book.version) {
-            known.ask_at = ask_at;
-            return Ok(known.in_force.clone());
-        }
-        let in_force = deployed.with_book(book).map(Rc::new).map_err(Rc::new);
-        *known = Some(Known { in_force: in_force.clone(), version: book.version, ask_at });
-        Ok(in_force)
-    })
+    let make = || deployed.with_book(book).map(Rc::new).map_err(Rc::new);
+    Ok(MEMO.with_borrow_mut(|memo| memo.learn(book.version, asked_at, make)))
 }

@@ -114,6 +114,17 @@ test("an address can have a plan, too, though its id has a slash", async () => {
   assert.equal(whole(await served(await client("/x")), "x-ratelimit-limit"), 1000);
 });
 
+test("no request reads the ledger to find its key and plan", async () => {
+  const { gate: apart } = await startLimits({ plans: { free: limit(200), pro: limit(1000) } });
+  const { key } = await issue(apart, "acme", { plan: "pro" });
+  for (const table of ["plans", "plan_versions", "keys", "accounts"]) await apart.ledger(`ALTER TABLE ${table} RENAME TO no_${table}`);
+  // A new process remembers nothing.
+  await apart.stop();
+  await apart.restart();
+  assert.equal(whole(await served(await bearing(apart.client(), key)("/x")), "x-ratelimit-limit"), 1000);
+  assert.equal((await order(apart, "GET", "/keys")).status, 500, "the ledger is not there");
+});
+
 test("a key with the scope asks for decisions, one without does not", async () => {
   const may = await issue(gate, "backend", { scopes: ["decide"] });
   const mayNot = await issue(gate, "frontend");
