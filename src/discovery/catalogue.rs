@@ -11,6 +11,7 @@ use crate::limit::allowance::BUCKET;
 use crate::limit::plan::{Endpoint, Policy};
 use crate::limit::tokens::Tokens;
 use crate::limit::units::REQUEST;
+use crate::pay::mpp::evm;
 use crate::pay::offer::{Flow, Offer};
 use crate::pay::x402::v2;
 
@@ -35,8 +36,10 @@ pub struct Ware {
     pub place: OwnedPlace,
     /// What a payment adds.
     pub gains: Vec<Gain>,
-    /// The ways to pay, never empty.
+    /// The offers, never empty.
     pub offers: Vec<Offer>,
+    /// Whether they can be paid by MPP, too.
+    pub mpp: bool,
 }
 
 /// A [`Place`] that outlives the settings.
@@ -94,6 +97,7 @@ impl Ware {
             endpoint: endpoint.name.clone(),
             place: OwnedPlace::of(place),
             gains,
+            mpp: payment.mpp && offers.iter().any(|offer| evm::terms(offer).is_some()),
             offers,
         })
     }
@@ -146,7 +150,7 @@ impl Ware {
             "currency": first.map(|offer| offer.tender.symbol().to_owned()),
             "units": units,
             "limits": limits,
-            "methods": ["x402"],
+            "methods": if self.mpp { vec!["x402", "mpp"] } else { vec!["x402"] },
             "accepts": self.accepts(),
         })
     }
@@ -238,7 +242,7 @@ pub(super) mod tests {
         let cpu = &json["items"][1];
         assert_eq!(
             (&cpu["price"], &cpu["currency"], &cpu["units"], &cpu["methods"]),
-            (&json!("0.001"), &json!("USDC"), &json!({ "request": 4 }), &json!(["x402"]))
+            (&json!("0.001"), &json!("USDC"), &json!({ "request": 4 }), &json!(["x402", "mpp"]))
         );
         assert_eq!(json["items"][0]["units"], json!({ "request": 2.5 }));
         let networks: Vec<&Value> =

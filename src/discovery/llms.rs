@@ -24,10 +24,10 @@ the spot over HTTP 402. No account and no sign-up are needed.\n\n",
 
 const HOW_TO_PAY: &str = "## How to pay\n
 1. Call the API as usual. While the allowance lasts, it answers as usual.
-2. A 402 says what more costs: the header PAYMENT-REQUIRED (x402 version 2) and `accepts` in its body (x402 version 1).
-   Waiting helps, too: Retry-After says how long.
-3. Sign one of the offers and send the same request again with the payment in PAYMENT-SIGNATURE (version 2) or X-PAYMENT
-   (version 1). Any x402 client does this by itself.
+2. A 402 says what more costs: the header PAYMENT-REQUIRED (x402 version 2), `accepts` in its body (x402 version 1), and
+   WWW-Authenticate: Payment (MPP), where the owner takes that. Waiting helps, too: Retry-After says how long.
+3. Sign one of the offers and send the same request again with the payment in PAYMENT-SIGNATURE (version 2), X-PAYMENT
+   (version 1) or Authorization: Payment (MPP). Any client of these protocols does this by itself.
 4. The answer brings a receipt (X-402-Receipt) and Tollgate-Session: send that token with later requests to spend what was
    paid for from anywhere.
 5. After a 503, send the request again and do not pay again: nothing is lost.

@@ -4,9 +4,12 @@ use serde_json::{Map, Value, json};
 
 use super::reference;
 use crate::discovery::catalogue::{Catalogue, OwnedPlace, Ware};
+use crate::pay::mpp::evm;
 use crate::pay::offer::Offer;
 use crate::pay::x402::v2;
 
+/// The name of x402 among payment methods.
+const X402: &str = "x402";
 /// The methods of an endpoint that names none.
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 /// The methods for which OpenAPI has a name.
@@ -59,7 +62,7 @@ fn add_operation(item: &mut Value, method: &str, ware: &Ware) {
     let Value::Object(members) = item else { return };
     let operation = members.entry(method.to_lowercase()).or_insert_with(|| operation(method));
     if let Some(Value::Array(offers)) = operation.pointer_mut("/x-payment-info/offers") {
-        offers.extend(ware.offers.iter().map(|offer| payment_offer(ware, offer)));
+        offers.extend(ware.offers.iter().flat_map(|offer| payment_offers(ware, offer)));
     }
     if let Some(Value::String(description)) = operation.get_mut("description") {
         let more = format!("`{}`: {} for {}.", ware.endpoint, ware.goods(), ware.price());
@@ -86,22 +89,26 @@ fn operation(method: &str) -> Value {
     operation
 }
 
-/// A payment offer (draft-payment-discovery-00, "Payment Offer Object").
-fn payment_offer(ware: &Ware, offer: &Offer) -> Value {
-    json!({
-        "intent": "charge",
-        "method": "x402",
-        "amount": offer.amount.to_string(),
-        "currency": v2::requirements(offer).get("asset"),
-        "description": format!(
-            "{} {} on {}: {} at {}",
-            offer.price(),
-            offer.tender.symbol(),
-            offer.tender.caip2(),
-            ware.goods(),
-            ware.endpoint
-        ),
-    })
+/// Payment offers (draft-payment-discovery-00, "Payment Offer Object"): by x402, and where MPP can ask for it, by that.
+fn payment_offers(ware: &Ware, offer: &Offer) -> Vec<Value> {
+    let by = |method: &str| {
+        json!({
+            "intent": evm::INTENT,
+            "method": method,
+            "amount": offer.amount.to_string(),
+            "currency": v2::requirements(offer).get("asset"),
+            "description": format!(
+                "{} {} on {}: {} at {}",
+                offer.price(),
+                offer.tender.symbol(),
+                offer.tender.caip2(),
+                ware.goods(),
+                ware.endpoint
+            ),
+        })
+    };
+    let is_mpps = ware.mpp && evm::terms(offer).is_some();
+    std::iter::once(X402).chain(is_mpps.then_some(evm::METHOD)).map(by).collect()
 }
 
 #[cfg(test)]
@@ -128,6 +135,8 @@ mod tests {
                 "description": "0.001 USDC on eip155:84532: 4 more requests at GET /cpu",
             })
         );
+        let by_mpp = &cpu["get"]["x-payment-info"]["offers"][1];
+        assert_eq!((&by_mpp["method"], &by_mpp["amount"]), (&json!("evm"), &json!("1000")));
         assert_eq!(cpu["get"]["responses"]["402"], reference("PaymentRequired"));
     }
 
@@ -144,6 +153,6 @@ mod tests {
         let offers = paths()["/v1/chat"]["post"]["x-payment-info"]["offers"].clone();
         let amounts: Vec<&str> =
             offers.as_array().unwrap().iter().map(|offer| offer["amount"].as_str().unwrap()).collect();
-        assert_eq!(amounts, ["50000", "50000", "2000", "2000"]);
+        assert_eq!(amounts, [["50000"; 4], ["2000"; 4]].concat(), "two networks, by x402 and by MPP");
     }
 }
