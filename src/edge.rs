@@ -25,6 +25,7 @@ mod ending;
 mod exchange;
 mod facilitator_client;
 mod gate;
+mod health;
 mod identity;
 mod keys;
 mod ledger;
@@ -52,6 +53,7 @@ mod settings;
 mod signed_context;
 mod socket;
 mod usage_ledger;
+mod webcrypto;
 mod webhook;
 
 use worker::{Context, Env, ScheduleContext, ScheduledEvent, event, web_sys};

@@ -5,6 +5,7 @@ pub mod buyer;
 pub mod chain;
 pub mod context;
 pub mod eip712;
+pub mod facilitators;
 pub mod mpp;
 pub mod network;
 pub mod offer;

@@ -11,7 +11,8 @@ use super::screen::{BAD, DIM, GOOD, Screen, WARN, styled};
 use crate::config::advice;
 use crate::config::document::{Document, SyntaxFault};
 use crate::config::gate_file::{self, Checked, Remark};
-use crate::config::payment::{Facilitator, PaymentConfig};
+use crate::config::payment::PaymentConfig;
+use crate::config::payment::facilitator::{Auth, Facilitator};
 use crate::config::plan_file::{PlanFault, PlanFile, locate};
 
 /// What a facilitator said that it supports.
@@ -73,8 +74,15 @@ fn ask_all(screen: Screen, http: &Http, payment: &PaymentConfig) -> Vec<Asked> {
 }
 
 fn ask(http: &Http, facilitator: &Facilitator, payment: &PaymentConfig) -> Outcome<Vec<String>> {
-    let url = format!("{}/supported", facilitator.url.as_str().trim_end_matches('/'));
-    let token = clock::variable("FACILITATOR_TOKEN").filter(|_| facilitator.bearer);
+    let url = facilitator.at("supported");
+    let token = match facilitator.auth {
+        Auth::None => None,
+        Auth::Bearer => clock::variable("FACILITATOR_TOKEN"),
+        Auth::Cdp => {
+            let why = "answers only the gate's own tokens (auth = \"cdp\"); ask GET /health?deep=1";
+            return Err(Failure::unreachable(format!("{url} {why}")));
+        }
+    };
     let headers = token.map(|token| ("Authorization".to_owned(), format!("Bearer {token}")));
     let call = Call {
         method: "GET".to_owned(),

@@ -260,9 +260,9 @@ fn secrets_of(config: &Config, faults: &mut Faults) -> Vec<String> {
     }
     if let Some(payment) = &config.payment {
         named.extend(["RECEIPT_SIGNING_KEY", "SESSION_KEY"].map(str::to_owned));
-        if payment.facilitators.iter().any(|facilitator| facilitator.bearer) {
-            named.insert("FACILITATOR_TOKEN".to_owned());
-        }
+        named.extend(
+            payment.facilitators.iter().flat_map(|one| one.auth.secrets()).map(|&name| name.to_owned()),
+        );
     }
     named.into_iter().collect()
 }

@@ -1,17 +1,18 @@
 //! The settings of payments: what is accepted, to whom it goes, and who settles it.
 
+pub mod facilitator;
 mod tender;
 
 use serde_json::Value;
-use url::Url;
 
-use super::table::{Faults, Table, parsed, text, texts};
-use super::{base_url, list, positive_span};
+use super::positive_span;
+use super::table::{Faults, Table, parsed, texts};
 use crate::pay::amount::{Amount, Price};
 use crate::pay::context;
 use crate::pay::offer::{Flow, Offer, Tender};
 use crate::pay::x402::payment_identifier::Naming;
 use crate::time::Span;
+use facilitator::Facilitator;
 
 /// How payments are taken.
 #[derive(Clone, Debug)]
@@ -39,20 +40,11 @@ pub struct PaymentConfig {
     pub(super) without_effect: Vec<String>,
 }
 
-/// A facilitator.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Facilitator {
-    /// The URL that `/verify` and `/settle` follow.
-    pub url: Url,
-    /// Whether `FACILITATOR_TOKEN` is sent.
-    pub bearer: bool,
-}
-
 impl PaymentConfig {
     /// Reads `[vars.TOLLGATE.payment]`; `None` when something that payments cannot do without is wrong.
     pub(super) fn read(mut t: Table<'_>, faults: &mut Faults) -> Option<Self> {
         let tenders = tender::read(&mut t, faults);
-        let facilitators = read_facilitators(&mut t, faults);
+        let facilitators = facilitator::read(&mut t, faults);
         let Methods { mpp, signed_context } = read_methods(&mut t, faults);
         let unused = ["session"].into_iter().filter(|name| t.value(name).is_some());
         let without_effect: Vec<String> = unused.map(|name| format!("TOLLGATE.payment.{name}")).collect();
@@ -89,44 +81,6 @@ impl PaymentConfig {
             self.tenders.iter().filter_map(|tender| Some((tender, price.to_amount(tender.decimals()).ok()?)));
         priced.map(|(tender, amount)| offer(tender, amount)).collect()
     }
-}
-
-fn read_facilitators(t: &mut Table<'_>, faults: &mut Faults) -> Option<Vec<Facilitator>> {
-    let name = t.name_of("facilitators");
-    let items = t.required("facilitators", list, faults)?;
-    if items.is_empty() {
-        faults.add(name, "must name at least one facilitator, such as \"https://x402.org/facilitator\"");
-        return None;
-    }
-    let read = |(index, value): (usize, &Value)| {
-        let name = format!("{name}[{index}]");
-        match value {
-            Value::Object(_) => {
-                Table::open(name, value, faults).and_then(|table| read_facilitator(table, faults))
-            }
-            other => match base_url(other) {
-                Ok(url) => Some(Facilitator { url, bearer: false }),
-                Err(message) => {
-                    faults.add(name, message);
-                    None
-                }
-            },
-        }
-    };
-    Some(items.iter().enumerate().filter_map(read).collect())
-}
-
-fn read_facilitator(mut t: Table<'_>, faults: &mut Faults) -> Option<Facilitator> {
-    let url = t.required("url", base_url, faults);
-    let auth = |value| match text(value)? {
-        "none" => Ok(false),
-        "bearer" => Ok(true),
-        "cdp" => Err("`cdp` is not supported by this version; write none or bearer".to_owned()),
-        other => Err(format!("`{other}` is not a way to authenticate; write none, bearer or cdp")),
-    };
-    let bearer = t.optional("auth", auth, faults).unwrap_or(false);
-    t.finish(faults);
-    url.map(|url| Facilitator { url, bearer })
 }
 
 /// What is spoken beside x402.

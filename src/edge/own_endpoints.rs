@@ -6,7 +6,7 @@ use worker::{console_error, web_sys};
 
 use super::asked::{bad, parameter};
 use super::exchange::{Exchange, Outcome};
-use super::{answer, backend_endpoints, clock, discovery, identity, receipt_store, usage_ledger};
+use super::{answer, backend_endpoints, clock, discovery, health, identity, receipt_store, usage_ledger};
 use crate::bill::summary::{Period, bill, total};
 use crate::client::AccountId;
 use crate::contract::{AccountCall, LiveUsage, Survey};
@@ -41,7 +41,7 @@ pub(super) async fn perform(
     query: Option<&str>,
 ) -> Outcome<web_sys::Response> {
     match operation {
-        OwnOperation::Health => exchange.ours(answer::json(200, &health())),
+        OwnOperation::Health => health::answer(exchange, query).await,
         OwnOperation::Limits => limits(exchange, query).await,
         OwnOperation::Usage => usage(exchange, query).await,
         OwnOperation::Receipt => receipt(exchange, parameter).await,
@@ -63,10 +63,6 @@ fn unknown(exchange: &Exchange, path: &str) -> Problem {
         ProblemKind::UnknownEndpoint,
         format!("the gate has no {prefix}{path}; under {prefix} it has {known}"),
     )
-}
-
-fn health() -> Value {
-    json!({ "status": "ok", "service": "tollgate", "version": env!("CARGO_PKG_VERSION") })
 }
 
 /// The caller's limits; nothing is spent. `endpoint` is a name of the plan, or a path.

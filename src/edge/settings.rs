@@ -12,11 +12,13 @@ use worker::{Env, console_warn};
 
 use crate::config::Config;
 use crate::config::endpoints::EndpointConfig;
+use crate::config::payment::facilitator::Auth;
 use crate::config::secrets::{AdminToken, PaymentKeys};
 use crate::config::table::Faults;
 use crate::endpoint::EndpointName;
 use crate::limit::units::meter::Readings;
 use crate::notice::delivery::WebhookSecret;
+use crate::pay::facilitators::cdp::CdpKey;
 use crate::time::Span;
 
 /// Everything that is set for this gate.
@@ -32,6 +34,8 @@ pub(super) struct Settings {
     pub(super) facilitator_token: Option<String>,
     /// What the owner's webhook knows us by.
     pub(super) webhook_secret: Option<WebhookSecret>,
+    /// What signs for Coinbase's facilitator.
+    pub(super) cdp_key: Option<CdpKey>,
 }
 
 /// Where the requests of an endpoint go, and what of their answers counts.
@@ -85,10 +89,11 @@ fn read(env: &Env) -> Result<Settings, Faults> {
         Some(keys.after(&signed_before.unwrap_or_default())?)
     };
     let facilitator_token = facilitator_token(env, &config)?;
+    let cdp_key = cdp_key(env, &config)?;
     let admin_token = text(env, "ADMIN_TOKEN").map(|token| AdminToken::new(&token)).transpose()?;
     let webhook_secret = webhook_secret(env, &config)?;
     let (route, routes) = routes(env, &config, has_origin_binding)?;
-    Ok(Settings { config, keys, route, routes, admin_token, facilitator_token, webhook_secret })
+    Ok(Settings { config, keys, route, routes, admin_token, facilitator_token, cdp_key, webhook_secret })
 }
 
 fn binding(env: &Env, name: &str) -> Option<JsValue> {
@@ -118,11 +123,26 @@ fn fault(setting: &str, message: &str) -> Faults {
     faults
 }
 
+/// Whether a facilitator wants to be told that way who asks.
+fn asks_for(config: &Config, auth: Auth) -> bool {
+    config
+        .payment
+        .iter()
+        .flat_map(|payment| &payment.facilitators)
+        .any(|facilitator| facilitator.auth == auth)
+}
+
+fn cdp_key(env: &Env, config: &Config) -> Result<Option<CdpKey>, Faults> {
+    if !asks_for(config, Auth::Cdp) {
+        return Ok(None);
+    }
+    let (id, secret) = (text(env, "CDP_API_KEY_ID"), text(env, "CDP_API_KEY_SECRET"));
+    CdpKey::read(id.as_deref(), secret.as_deref()).map(Some)
+}
+
 fn facilitator_token(env: &Env, config: &Config) -> Result<Option<String>, Faults> {
     let token = text(env, "FACILITATOR_TOKEN");
-    let wanted =
-        config.payment.iter().flat_map(|payment| &payment.facilitators).any(|facilitator| facilitator.bearer);
-    if wanted && token.is_none() {
+    if asks_for(config, Auth::Bearer) && token.is_none() {
         return Err(fault("FACILITATOR_TOKEN", "is missing; a facilitator has auth = \"bearer\""));
     }
     Ok(token)
