@@ -93,7 +93,7 @@ fn read(env: &Env) -> Result<Settings, Faults> {
     let admin_token = text(env, "ADMIN_TOKEN").map(|token| AdminToken::new(&token)).transpose()?;
     let webhook_secret = webhook_secret(env, &config)?;
     let (route, routes) = routes(env, &config, has_origin_binding)?;
-    Ok(Settings { config, keys, route, routes, admin_token, facilitator_token, cdp_key, webhook_secret })
+    Ok(Settings { config, keys, route, routes, admin_token, facilitator_token, webhook_secret, cdp_key })
 }
 
 fn binding(env: &Env, name: &str) -> Option<JsValue> {
