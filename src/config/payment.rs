@@ -4,9 +4,10 @@ pub mod facilitator;
 mod tender;
 
 use serde_json::Value;
+use url::Url;
 
-use super::positive_span;
-use super::table::{Faults, Table, parsed, texts};
+use super::table::{Faults, Table, parsed, text, texts};
+use super::{base_url, positive_span};
 use crate::pay::amount::{Amount, Price};
 use crate::pay::context;
 use crate::pay::offer::{Flow, Offer, Tender};
