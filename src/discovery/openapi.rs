@@ -29,9 +29,7 @@ pub fn document(site: Site<'_>, catalogue: &Catalogue) -> Value {
     let mut paths = own_paths(site.prefix);
     payable::add(&mut paths, catalogue);
     let mut components = table(COMPONENTS);
-    for responses in all_responses(&mut paths).chain(components.get_mut("responses")) {
-        name_request(responses);
-    }
+    components.get_mut("responses").into_iter().for_each(name_request);
     let at = |path: &str| format!("{}{}{path}", site.origin, site.prefix);
     json!({
         "openapi": "3.1.0",
@@ -41,6 +39,7 @@ pub fn document(site: Site<'_>, catalogue: &Catalogue) -> Value {
             "description": "An API behind Tollgate: each caller has an allowance, and where it is used up, more can be paid for on the spot. The 402 says what holds; this says what to expect.",
         },
         "servers": [{ "url": site.origin }],
+        "security": [{}, { "key": [] }, { "keyHeader": [] }, { "wallet": [] }, { "session": [] }],
         "x-service-info": { "docs": { "apiReference": at("/openapi.json"), "llms": at("/llms.txt") } },
         "tags": [
             { "name": "api", "description": "The API behind the gate, where it can be paid for" },
@@ -69,17 +68,18 @@ pub fn summaries() -> Vec<(String, String, String)> {
 
 /// The paths of the gate's own operations.
 fn own_paths(prefix: &str) -> Map<String, Value> {
-    let anybody = json!([{}, { "key": [] }, { "keyHeader": [] }, { "wallet": [] }, { "session": [] }]);
     let owner = json!([{ "adminToken": [] }]);
     let mut paths = Map::new();
     for (text, security, common, tag) in [
-        (CLIENTS, &anybody, OF_CLIENTS, None),
-        (BACKENDS, &owner, OF_OWNERS, None),
-        (ADMIN, &owner, OF_OWNERS, Some("owner")),
+        (CLIENTS, None, OF_CLIENTS, None),
+        (BACKENDS, Some(&owner), OF_OWNERS, None),
+        (ADMIN, Some(&owner), OF_OWNERS, Some("owner")),
     ] {
         for (path, mut item) in table(text) {
             for operation in operations(&mut item) {
-                operation.entry("security").or_insert_with(|| security.clone());
+                if let Some(security) = security {
+                    operation.entry("security").or_insert_with(|| security.clone());
+                }
                 if let Some(tag) = tag {
                     operation.insert("tags".to_owned(), json!([tag]));
                 }
@@ -115,22 +115,14 @@ fn leave_out(operation: &mut Map<String, Value>, responses: &[&str]) {
     }
 }
 
-/// The responses of every operation.
-fn all_responses(paths: &mut Map<String, Value>) -> impl Iterator<Item = &mut Value> {
-    let operations = paths.iter_mut().flat_map(|(_, item)| operations(item));
-    operations.filter_map(|operation| operation.get_mut("responses"))
-}
-
-/// Every answer names its request; a response that is a reference has it where that leads.
+/// Every answer names its request; of those that many operations share it is said.
 fn name_request(responses: &mut Value) {
     let each = responses.as_object_mut().into_iter().flatten();
     for response in each.filter_map(|(_, response)| response.as_object_mut()) {
-        if !response.contains_key("$ref") {
-            let fields = response.entry("headers").or_insert_with(|| json!({}));
-            if let Value::Object(fields) = fields {
-                let field = json!({ "$ref": "#/components/headers/RequestId" });
-                fields.insert("Tollgate-Request-Id".to_owned(), field);
-            }
+        let fields = response.entry("headers").or_insert_with(|| json!({}));
+        if let Value::Object(fields) = fields {
+            let field = json!({ "$ref": "#/components/headers/RequestId" });
+            fields.insert("Tollgate-Request-Id".to_owned(), field);
         }
     }
 }

@@ -15,13 +15,10 @@ const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 /// The methods for which OpenAPI has a name.
 const KNOWN: [&str; 8] = ["GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"];
 /// Answers of the gate's.
-const RESPONSES: [(&str, &str); 8] = [
-    ("400", "BadRequest"),
+const RESPONSES: [(&str, &str); 5] = [
     ("401", "UnknownKey"),
     ("402", "PaymentRequired"),
     ("403", "Forbidden"),
-    ("409", "Conflict"),
-    ("413", "TooLarge"),
     ("429", "TooMany"),
     ("503", "Unavailable"),
 ];
@@ -80,7 +77,6 @@ fn operation(method: &str) -> Value {
         "summary": "An operation of the API behind the gate",
         "description": "Beyond the allowance it can be paid for.",
         "x-payment-info": { "offers": [] },
-        "security": [{}, { "key": [] }, { "keyHeader": [] }, { "wallet": [] }, { "session": [] }],
         "responses": responses,
     });
     if let (Value::Object(members), "POST" | "PUT" | "PATCH") = (&mut operation, method) {
