@@ -35,7 +35,10 @@ pub fn find<'p, O: Operation>(method: &str, path: &'p str) -> Found<'p, O> {
         let (method, template) = operation.route();
         Some((*operation, method, parameters(template, path)?))
     };
-    let there: Vec<_> = O::ALL.iter().filter_map(matching).collect();
+    let mut there: Vec<_> = O::ALL.iter().filter_map(matching).collect();
+    // What a path says word for word counts before what a parameter could be.
+    let fewest = there.iter().map(|(.., parameters)| count(parameters)).min();
+    there.retain(|(.., parameters)| Some(count(parameters)) == fewest);
     if let Some((operation, _, parameters)) = there.iter().find(|(_, method, _)| *method == wanted) {
         return Found::Operation(*operation, *parameters);
     }
@@ -43,6 +46,10 @@ pub fn find<'p, O: Operation>(method: &str, path: &'p str) -> Found<'p, O> {
         return Found::Nothing;
     }
     Found::WrongMethod(allow(there.iter().map(|(_, method, _)| *method)))
+}
+
+fn count(parameters: &[&str; 2]) -> usize {
+    parameters.iter().filter(|parameter| !parameter.is_empty()).count()
 }
 
 /// Methods as `Allow` lists them.
@@ -106,6 +113,14 @@ mod tests {
     fn a_path_with_another_method_says_which_it_has() {
         let found: Found<'_, AdminOperation> = find("PATCH", "/admin/plans/free");
         assert_eq!(found, Found::WrongMethod("GET, HEAD, PUT, DELETE".to_owned()));
+    }
+
+    #[test]
+    fn a_word_of_a_path_counts_before_a_parameter() {
+        let found: Found<'_, AdminOperation> = find("POST", "/admin/accounts/key%3Aa/credits/deduct");
+        assert_eq!(found, Found::Operation(AdminOperation::DeductCredits, ["key%3Aa", ""]));
+        let found: Found<'_, AdminOperation> = find("DELETE", "/admin/accounts/key%3Aa/credits/deduct");
+        assert_eq!(found, Found::WrongMethod("POST".to_owned()));
     }
 
     #[test]
