@@ -56,6 +56,10 @@ test-e2e: build ## Run the tests against the worker in workerd, with a local cha
 	@scripts/tool.sh --quick
 	@npm run --silent test:e2e
 
+.PHONY: soak
+soak: build ## Send 20,000 requests, kill workerd three times, and compare all sums
+	@SOAK_REQUESTS=20000 $(NODE) --test tests/e2e/soak.test.ts
+
 .PHONY: check
 check: ## Check format, lints, docs, dependencies and types
 	@$(SETUP) rust wasm npm deny

@@ -7,7 +7,7 @@ use crate::time::{Millis, Span};
 
 /// Usage is saved this soon after it was counted: before an idle object is evicted (10 s).
 const USAGE_AT_RISK: Span = Span::seconds(8);
-/// How soon a flush that failed is tried again.
+/// How soon a flush that failed is tried again, at most: where flushes come more often, with the next.
 const FLUSH_RETRY: Span = Span::seconds(10);
 
 /// The account in memory, and what storage has of it.
@@ -51,7 +51,11 @@ impl Memory {
     /// When the alarm must ring again, after it has rung: a flush that is due then has just failed.
     pub(super) fn next_alarm(&self, config: &Config, now: Millis) -> Option<Millis> {
         let wanted = self.wanted_alarm(config, now)?;
-        Some(if self.flush_due(config, now) { wanted.max(now.plus(FLUSH_RETRY)) } else { wanted })
+        Some(if self.flush_due(config, now) {
+            wanted.max(now.plus(FLUSH_RETRY.min(config.flush_interval)))
+        } else {
+            wanted
+        })
     }
 
     /// When a client counts as gone. One that is still there keeps its account: each life of an account has rows of its

@@ -1,7 +1,7 @@
 // The gate under test: the built worker (`build/`) in workerd with the bindings that the contract names, and clients that
 // reach it from different addresses. Settings and plans are whatever the test says; nothing here decides anything.
 import { randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { readFile, readdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import type { WorkerdStructuredLog } from "miniflare";
@@ -72,6 +72,11 @@ export async function startGate(options: GateOptions) {
     async ledger(sql: string, ...values: unknown[]): Promise<Table[]> {
       const database = await runtime.miniflare.getD1Database("LEDGER") as Database;
       return (await database.prepare(sql).bind(...values).all()).results;
+    },
+    /** How many rows D1 says that a statement wrote, indexes included. */
+    async written(sql: string, ...values: unknown[]): Promise<number> {
+      const database = await runtime.miniflare.getD1Database("LEDGER") as Database;
+      return (await database.prepare(sql).bind(...values).all()).meta.rows_written;
     },
     /** Runs what is run once a day, and waits for it. */
     async daily(): Promise<void> {
@@ -147,13 +152,21 @@ export async function gateWorker({ settings, plans, secrets = {} }: Omit<GateOpt
   };
 }
 
+/** The statement with which the worker tells the ledger of usage, as it stands in the worker that is built. */
+export function putUsage(): string {
+  const text = readFileSync(`${build}/index_bg.wasm`, "latin1");
+  const [found] = /INSERT INTO usage \(account,[^;\0]*?WHERE excluded\.revision >= usage\.revision/.exec(text) ?? [];
+  if (found === undefined) throw new Error("the worker has no such statement");
+  return found;
+}
+
 interface Database {
   prepare(sql: string): Statement;
 }
 
 interface Statement {
   bind(...values: unknown[]): Statement;
-  all(): Promise<{ results: Table[] }>;
+  all(): Promise<{ results: Table[]; meta: { rows_written: number } }>;
   run(): Promise<unknown>;
 }
 
