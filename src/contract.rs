@@ -29,6 +29,8 @@ use crate::time::{Millis, Span};
 pub enum AccountCall {
     /// May this request pass? [`Decision`]
     Attempt(Attempt),
+    /// The same request, denied until now, again: with the payment that it brought it may pass. [`Decision`]
+    AttemptAgain(Attempt),
     /// A request has ended, with these further units: its slot is free. [`Done`]
     End(End),
     /// A queued request's client went away before its turn: its place is free. [`Done`]

@@ -54,6 +54,10 @@ fn handle(account: Account, call: AccountCall, rules: &Rules<'_>, now: Millis) -
             let denied = matches!(decision.verdict, Verdict::Denied(_) | Verdict::NoAccess);
             Handled { denied, ..answered(account, &decision) }
         }
+        AccountCall::AttemptAgain(attempt) => {
+            let (account, decision) = account.attempt_again(rules, &attempt, now);
+            answered(account, &decision)
+        }
         AccountCall::End(end) => done(account.end(rules, &end, now)),
         AccountCall::Leave(request) => done(account.leave(&request)),
         AccountCall::SignIn(nonce, expires) => {

@@ -209,7 +209,8 @@ impl Account {
         (self, Decision { plan, endpoint: endpoint.name.clone(), verdict, standings, at: now })
     }
 
-    /// Decides anew about a request that was denied until its payment was credited: it is one request, admitted or denied.
+    /// Decides anew about a request that was denied until it was looked at what it pays: it is one request, admitted or
+    /// denied.
     #[must_use]
     pub fn attempt_again(mut self, rules: &Rules<'_>, attempt: &Attempt, now: Millis) -> (Self, Decision) {
         if let Some(endpoint) = rules.plan().and_then(|plan| plan.find(&attempt.target)) {

@@ -79,6 +79,22 @@ test("what a client did and paid is on the owner's bill, equal to the client's o
   assert.equal(stats["by_hour"].reduce((sum: number, { requests }: Table) => sum + requests, 0), 7);
 });
 
+test("a call that is paid for by itself is one request, and so is each 402 before it", async () => {
+  const each = await world.gate({
+    plans: { free: { endpoints: { "/premium": { payment: "always", price: "0.01" } } } },
+    secrets: { ADMIN_TOKEN },
+  });
+  const ip = freshAddress();
+  await served(await payingV2(each.client(ip), await world.chain.wallet())(each.at("/premium")));
+  const [top] = await eventually("the ledger has it", async () => {
+    const found = await ordered(each, "GET", "/top") as unknown as Table[];
+    const [line] = (await ordered(each, "GET", "/usage"))["items"] as Table[];
+    return found[0]?.["request_count"] === 1 && line?.["paid"] === "0.01" ? found : undefined;
+  });
+  assert.deepEqual({ ...top, last_request: "" }, { client: `ip:${ip}`, request_count: 1, blocked_count: 1, total_requests: 2, last_request: "" });
+  await each.stop();
+});
+
 test("a bill is grouped by whatever columns are named, in their order, and every grouping adds up to the same", async () => {
   const account = "key:grouped";
   await write({ account, endpoint: "GET /a", hour: "2026-03-01T10:00:00Z", calls: 3, payments: 1, paid: "1000", credits: 1_500_000, owed: "250000" });

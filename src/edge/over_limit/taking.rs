@@ -222,8 +222,10 @@ impl Counter<'_> {
 
     /// The same payment again, credited before: an ordinary request by now, if there are tokens.
     async fn repeat(&self, body: Vec<u8>, receipt_id: &str) -> Outcome<web_sys::Response> {
-        let decision: Decision =
-            self.exchange.ask(self.account, AccountCall::Attempt(self.exchange.attempt(self.target))).await?;
+        let decision: Decision = self
+            .exchange
+            .ask(self.account, AccountCall::AttemptAgain(self.exchange.attempt(self.target)))
+            .await?;
         self.exchange.note(&decision.standings, decision.at);
         if matches!(decision.verdict, Verdict::Admitted(_)) {
             let introduction = origin::Introduction::read(self.account, &decision, None, body);

@@ -45,7 +45,7 @@ impl PaymentObject {
     /// A payment that was settled and whose answer reached nobody: the gate is to call the origin again.
     pub(super) async fn serve_owed(&self, attempt: &Attempt) -> Result<Presented> {
         let Some(held) = self.purchase.borrow().clone() else { return Ok(Presented::Pending) };
-        let call = AccountCall::Attempt(attempt.clone());
+        let call = AccountCall::AttemptAgain(attempt.clone());
         let decision: Decision = objects::account(&self.env, held.owner(), call).await?;
         if !matches!(decision.verdict, Verdict::Admitted(_)) {
             return Ok(Presented::Denied { decision });

@@ -87,7 +87,7 @@ impl Job<'_> {
     /// Whether the account lets the call pass that is paid for.
     async fn admit(&self, request: Option<&Attempt>) -> Result<Decision> {
         let attempt = request.ok_or_else(|| Error::RustError("nobody waits for the call".to_owned()))?;
-        objects::account(self.env, self.purchase.owner(), AccountCall::Attempt(attempt.clone())).await
+        objects::account(self.env, self.purchase.owner(), AccountCall::AttemptAgain(attempt.clone())).await
     }
 
     async fn settle(&self) -> SettleAnswer {
