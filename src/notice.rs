@@ -12,6 +12,8 @@ use sha2::{Digest, Sha256};
 
 use crate::client::AccountId;
 use crate::endpoint::EndpointName;
+use crate::limit::quota::QuotaUse;
+use crate::limit::tokens::Tokens;
 use crate::pay::amount::Amount;
 use crate::pay::x402::PaymentId;
 use crate::time::Millis;
@@ -27,7 +29,7 @@ pub enum Kind {
     Quota80,
     /// A quota is used up: told once in a period.
     Quota100,
-    /// Prepaid credits run out.
+    /// A fifth or less is left of the prepaid credits that are still good: told once a day.
     CreditsLow,
     /// It is not known whether a payment went through.
     PaymentUnknown,
@@ -105,6 +107,12 @@ pub enum Occurrence {
     },
     /// A payment was credited.
     Paid(Sum),
+    /// Four fifths of a quota are used.
+    Quota80(EndpointName, QuotaUse),
+    /// A quota is used up.
+    Quota100(EndpointName, QuotaUse),
+    /// Prepaid credits run out: that many are left.
+    CreditsLow(Tokens, Millis),
     /// It is not known whether a payment went through.
     PaymentUnknown(Sum),
 }
@@ -128,6 +136,9 @@ impl Occurrence {
         match self {
             Self::Exceeded { .. } => Kind::Exceeded,
             Self::Paid(_) => Kind::Paid,
+            Self::Quota80(..) => Kind::Quota80,
+            Self::Quota100(..) => Kind::Quota100,
+            Self::CreditsLow(..) => Kind::CreditsLow,
             Self::PaymentUnknown(_) => Kind::PaymentUnknown,
         }
     }
@@ -139,6 +150,10 @@ impl Occurrence {
                 format!("{endpoint}\n{limit}\n{}", resets_at.get())
             }
             Self::Paid(sum) | Self::PaymentUnknown(sum) => sum.payment.to_string(),
+            Self::Quota80(endpoint, quota) | Self::Quota100(endpoint, quota) => {
+                format!("{endpoint}\n{}-{}\n{}", quota.unit, quota.period.name(), quota.start.get())
+            }
+            Self::CreditsLow(_, at) => at.get().to_string(),
         }
     }
 }

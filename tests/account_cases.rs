@@ -588,7 +588,9 @@ fn the_pinned_account_holds_everything_that_an_account_can() {
         "/usage/hours",
         "/usage/unflushed_since",
         "/usage/flushed_at",
-        "/outbox/waiting/0/what/paid",
+        "/outbox/waiting/0/what/quota80",
+        "/outbox/waiting/2/what/paid",
+        "/outbox/told",
     ] {
         let value = golden.pointer(&format!("/v1{pointer}"));
         assert!(value.is_some_and(|value| !value.is_null() && *value != json!(0)), "{pointer}: {value:?}");

@@ -14,6 +14,8 @@ use serde_json::json;
 use tollgate::bill::tally::Tally;
 use tollgate::endpoint::EndpointName;
 use tollgate::limit::account::{Account, Rules};
+use tollgate::limit::credit::BlockId;
+use tollgate::limit::credit::order::{Gift, Order};
 use tollgate::limit::decision::{Decision, Grant, Verdict};
 use tollgate::limit::plan::Plans;
 use tollgate::limit::tokens::Tokens;
@@ -162,4 +164,40 @@ fn a_payment_is_told_of_once_however_often_it_is_credited() {
     assert!(!account.is_whole(&rules, NOW), "it is kept until the owner was told");
     let (_, all) = told(client::stored_and_read(&account), NOW);
     assert_eq!(all, [Occurrence::PaymentUnknown(doubt.clone()), Occurrence::Paid(doubt)]);
+}
+
+#[test]
+fn the_owner_is_told_when_a_quota_is_nearly_and_when_it_is_quite_used_once_a_day() {
+    let plans = plans(&json!({
+        "quotas": [{ "period": "day", "limit": 10, "over_quota": "overage", "overage_price": "0.001" }],
+    }));
+    // Midnight UTC is at 1_700_006_400_000.
+    let ask = |account: Account, at: u64| {
+        account.attempt(&telling(&plans), &attempt("r", &Units::default()), Millis::new(at)).0
+    };
+    let mut account = new_account();
+    let mut all = Vec::new();
+    for nth in 1..=25_u64 {
+        let (at, told_now);
+        at = if nth <= 15 { 1_700_000_123_000 } else { 1_700_006_400_000 } + nth;
+        (account, told_now) = told(ask(account, at), Millis::new(at));
+        all.extend(told_now.into_iter().map(|what| (nth, what.kind())));
+    }
+    assert_eq!(all, [(8, Kind::Quota80), (10, Kind::Quota100), (23, Kind::Quota80), (25, Kind::Quota100)]);
+}
+
+#[test]
+fn the_owner_is_told_when_credits_run_low_once_a_day() {
+    let plans = plans(&json!({ "credits": { "request": 1 } }));
+    let rules = telling(&plans);
+    let gift = Gift { amount: Tokens::whole(10), expires_at: None, metadata: json!({}) };
+    let (mut account, _) = new_account().ordered(&rules, &Order::Grant(BlockId::new("a"), gift, None), NOW);
+    let mut all = Vec::new();
+    for nth in 1..=10 {
+        let told_now;
+        account = account.attempt(&rules, &attempt("r", &Units::default()), NOW).0;
+        (account, told_now) = told(account, NOW);
+        all.extend(told_now.into_iter().map(|what| (nth, what)));
+    }
+    assert_eq!(all, [(8, Occurrence::CreditsLow(Tokens::whole(2), NOW))]);
 }

@@ -230,6 +230,9 @@ impl World {
             plan: "free".to_owned(),
             incarnation: self.incarnation(),
             lines: self.usage.lines().collect(),
+            quotas: Vec::new(),
+            credits: Tokens::ZERO,
+            at: self.now(),
         };
         let ever = Period { from: Hour::new(0), to: Hour::new(u64::MAX) };
         Tally { last: None, ..total(&ledger, &live, ever) }

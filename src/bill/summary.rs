@@ -142,7 +142,7 @@ fn overage(overage: &Overage, decimals: u8) -> Value {
 }
 
 /// A quantity as a JSON number.
-pub(super) fn number(quantity: Tokens) -> Value {
+pub(crate) fn number(quantity: Tokens) -> Value {
     serde_json::from_str(&quantity.to_string()).unwrap_or(Value::Null)
 }
 

@@ -206,6 +206,9 @@ impl Account {
             self.tell_exceeded(rules, &endpoint.name, denied, &standings, now);
         }
         self.allowances.insert(endpoint.name.clone(), allowance);
+        if matches!(verdict, Verdict::Admitted(_)) {
+            self.tell_metered(rules, endpoint, now);
+        }
         (self, Decision { plan, endpoint: endpoint.name.clone(), verdict, standings, at: now })
     }
 
@@ -290,6 +293,7 @@ impl Account {
             self.count_beyond(&endpoint.name, &beyond, !end.beyond, rules, now);
             self.charge(&endpoint.name, credit::cost(&endpoint.policy.credits, &end.units), now);
             self.allowances.insert(endpoint.name.clone(), allowance.with_units(&endpoint.policy, &end.units));
+            self.tell_metered(rules, endpoint, now);
         }
         self
     }

@@ -61,7 +61,7 @@ pub struct Block {
 }
 
 impl Block {
-    fn is_good(&self, now: Millis) -> bool {
+    pub(in crate::limit) fn is_good(&self, now: Millis) -> bool {
         self.expires_at.is_none_or(|end| now < end)
     }
 

@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::{Notice, Occurrence, Sum};
+use crate::bill::summary::number;
 use crate::client::AccountId;
+use crate::endpoint::EndpointName;
+use crate::limit::quota::QuotaUse;
 use crate::time::Millis;
 
 /// The field that carries the signature.
@@ -61,7 +64,20 @@ fn data(what: &Occurrence, currency: (&str, u8)) -> Value {
             json!({ "endpoint": endpoint, "limit": limit, "resets_at": resets_at.rfc3339() })
         }
         Occurrence::Paid(sum) | Occurrence::PaymentUnknown(sum) => payment(sum, currency),
+        Occurrence::Quota80(endpoint, used) | Occurrence::Quota100(endpoint, used) => quota(endpoint, used),
+        Occurrence::CreditsLow(balance, _) => json!({ "balance": balance.to_string() }),
     }
+}
+
+fn quota(endpoint: &EndpointName, used: &QuotaUse) -> Value {
+    json!({
+        "endpoint": endpoint,
+        "unit": used.unit,
+        "period": used.period.name(),
+        "limit": number(used.limit),
+        "used": number(used.used),
+        "resets_at": used.period.around(used.start).1.rfc3339(),
+    })
 }
 
 fn payment(sum: &Sum, (currency, decimals): (&str, u8)) -> Value {
@@ -76,7 +92,8 @@ fn payment(sum: &Sum, (currency, decimals): (&str, u8)) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::EndpointName;
+    use crate::limit::quota::Period;
+    use crate::limit::tokens::Tokens;
     use crate::pay::amount::Amount;
     use crate::pay::x402::PaymentId;
 
@@ -112,6 +129,30 @@ mod tests {
             Sum { payment: PaymentId::of("p"), endpoint: EndpointName::new("*"), amount: Amount::new(1000) };
         let notice = Notice::new(&account, Occurrence::PaymentUnknown(sum.clone()), Millis::new(0));
         let told: Value = serde_json::from_str(&body(&account, &notice, ("USDC", 6))).unwrap();
+        let quota = QuotaUse {
+            unit: "image".to_owned(),
+            period: Period::Day,
+            start: Millis::new(1_767_657_600_000),
+            limit: Tokens::whole(500),
+            used: Tokens::micro(400_500_000),
+        };
+        let quota = Notice::new(&account, Occurrence::Quota80(EndpointName::new("*"), quota), Millis::new(0));
+        let quota: Value = serde_json::from_str(&body(&account, &quota, ("USDC", 6))).unwrap();
+        assert_eq!(quota["type"], "quota-80");
+        assert_eq!(
+            quota["data"],
+            json!({
+                "endpoint": "*", "unit": "image", "period": "day", "limit": 500, "used": 400.5,
+                "resets_at": "2026-01-07T00:00:00Z",
+            })
+        );
+        let low = Notice::new(
+            &account,
+            Occurrence::CreditsLow(Tokens::micro(500_000), Millis::new(1)),
+            Millis::new(1),
+        );
+        let low: Value = serde_json::from_str(&body(&account, &low, ("USDC", 6))).unwrap();
+        assert_eq!((&low["type"], &low["data"]), (&json!("credits-low"), &json!({ "balance": "0.5" })));
         assert_eq!(told["type"], "payment-unknown");
         assert_eq!(
             told["data"],

@@ -120,6 +120,8 @@ impl Outbox {
 mod tests {
     use super::*;
     use crate::endpoint::EndpointName;
+    use crate::limit::quota::{Period, QuotaUse};
+    use crate::limit::tokens::Tokens;
     use crate::notice::{Occurrence, Sum};
     use crate::pay::amount::Amount;
     use crate::pay::x402::PaymentId;
@@ -212,6 +214,30 @@ mod tests {
         assert!(outbox.may_tell("bucket", at(200), at(100)));
         outbox.tidy(at(200));
         assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn the_stored_form_of_every_occurrence_is_pinned() {
+        let endpoint = || EndpointName::new("*");
+        let quota = || QuotaUse {
+            unit: "image".to_owned(),
+            period: Period::Month,
+            start: at(1),
+            limit: Tokens::whole(5),
+            used: Tokens::whole(4),
+        };
+        let sum = Sum { payment: PaymentId::of("p"), endpoint: endpoint(), amount: Amount::new(1000) };
+        let used = r#"["*",{"unit":"image","period":"month","start":1,"limit":5000000,"used":4000000}]"#;
+        let payment = format!(r#"{{"payment":"{}","endpoint":"*","amount":"1000"}}"#, sum.payment);
+        for (what, stored) in [
+            (Occurrence::PaymentUnknown(sum), format!(r#"{{"payment_unknown":{payment}}}"#)),
+            (Occurrence::Quota80(endpoint(), quota()), format!(r#"{{"quota80":{used}}}"#)),
+            (Occurrence::Quota100(endpoint(), quota()), format!(r#"{{"quota100":{used}}}"#)),
+            (Occurrence::CreditsLow(Tokens::ONE, at(9)), r#"{"credits_low":[1000000,9]}"#.to_owned()),
+        ] {
+            assert_eq!(serde_json::to_string(&what).unwrap(), stored);
+            assert_eq!(serde_json::from_str::<Occurrence>(&stored).unwrap(), what);
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ before(async () => {
   const { free } = bucketPlan();
   gate = await world.gate({
     persist,
-    plans: { free: { ...free, endpoints: { ...free.endpoints, "/windows": { fixed_windows: [{ window: "24h", limit: 2 }] } } } },
+    plans: { free: { ...free, endpoints: { ...free.endpoints, "/windows": { fixed_windows: [{ window: "24h", limit: 2 }] }, "/quota": { quotas: [{ period: "month", limit: 5 }] } } } },
     secrets: { WEBHOOK_SECRET },
     settings: { webhook: { url: `${owner.url}/hook?for=tests` } },
   });
@@ -61,6 +61,19 @@ test("a limit that is exceeded is told once for a client and window, signed, how
   await client("/windows");
   await sleep(1500);
   assert.equal(owner.of(`ip:${ip}`).length, 1);
+});
+
+test("a quota is told when four fifths are used, and when all of it is", async () => {
+  const ip = freshAddress();
+  const client = gate.client(ip);
+  for (let calls = 0; calls < 5; calls += 1) await served(await client("/quota"));
+  const notices = await told(`ip:${ip}`, 2);
+  assert.deepEqual(notices.map(({ type, data }) => [type, data.unit, data.period, data.limit, data.used]), [
+    ["quota-80", "request", "month", 5, 4],
+    ["quota-100", "request", "month", 5, 5],
+  ]);
+  assert.equal((await client("/quota")).status, 429);
+  assert.equal((await told(`ip:${ip}`, 3))[2]!["type"], "exceeded");
 });
 
 test("a payment is told once, with its exact amount", async () => {

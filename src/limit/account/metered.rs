@@ -104,6 +104,7 @@ impl Account {
         let spent = before.minus(account.credits.balance(now)).unwrap_or_default();
         if matches!(done, Done::Deducted(_)) && spent > Tokens::ZERO {
             account.usage.count_credits(&EndpointName::new(DEDUCTIONS), spent, now);
+            account.tell_credits(rules, now);
         }
         (account, done)
     }
