@@ -224,6 +224,10 @@ fn wrong_usage_exits_with_2_and_says_what_is_wrong() {
         ),
         (&["keys", "list", "--url", "localhost:8787"], "`localhost:8787` is not a URL of http or https"),
         (&["accounts", "plan", "key:acme"], "<NAME|--default>"),
+        (
+            &["credits", "grant", "key:acme", "1", "--metadata", "{"],
+            "invalid value '{' for '--metadata <JSON>'",
+        ),
         (&["receipt", "verify", "x.json"], "<--key <PUBKEY>|--address <0x…>>"),
         (
             &["receipt", "verify", "x.json", "--key", "0x04"],

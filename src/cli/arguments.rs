@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
+use serde_json::Value;
 
 use crate::limit::simulation::Pace;
 use crate::limit::tokens::Tokens;
@@ -19,6 +20,11 @@ const STYLES: Styles = Styles::styled()
     .usage(AnsiColor::Yellow.on_default().bold())
     .literal(AnsiColor::Cyan.on_default())
     .placeholder(AnsiColor::Green.on_default());
+
+/// Reads JSON. A text alone would do for a [`Value`] otherwise.
+fn json(text: &str) -> Result<Value, serde_json::Error> {
+    serde_json::from_str(text)
+}
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 refused, 2 wrong usage, 3 not reachable.";
 
@@ -170,8 +176,8 @@ pub(super) enum Credits {
         #[arg(long, value_name = "TIME")]
         expires: Option<String>,
         /// What is noted with the block: any JSON.
-        #[arg(long, value_name = "JSON")]
-        metadata: Option<serde_json::Value>,
+        #[arg(long, value_name = "JSON", value_parser = json)]
+        metadata: Option<Value>,
     },
     /// List an account's blocks of credits.
     List {

@@ -79,7 +79,11 @@ impl Advice<'_> {
             OverLimit::Queue(queue) => self.on_queue(policy, queue),
             OverLimit::Block | OverLimit::Degrade(_) => {}
         }
-        let is_limited = policy.bucket.is_some() || !policy.windows.is_empty() || policy.slots.is_some();
+        let is_limited = policy.bucket.is_some()
+            || !policy.windows.is_empty()
+            || !policy.quotas.is_empty()
+            || !policy.credits.is_empty()
+            || policy.slots.is_some();
         if !is_limited && matches!(policy.over_limit, OverLimit::Queue(_) | OverLimit::Degrade(_)) {
             self.add("over_limit", "has no effect: there is no limit here that a request could be over");
         }
@@ -321,6 +325,10 @@ mod tests {
                 Some("fixed_windows: allows 0.5 requests in 60s: no request passes, for each counts 1"),
             ),
             (json!({ "sliding_windows": [{ "window": "60s", "limit": 0.5, "unit_type": "token" }] }), None),
+            (
+                json!({ "over_limit": "queue", "credits": { "image": 1 }, "quotas": [{ "period": "day", "limit": 5 }] }),
+                None,
+            ),
             (
                 json!({ "over_limit": "queue" }),
                 Some("over_limit: has no effect: there is no limit here that a request could be over"),

@@ -108,6 +108,19 @@ test("an account is shown, and given a plan and the default again", async () => 
   assert.equal(failed(await owner("accounts", "show", "nobody", "--json"), 1)["problem"].status, 400);
 });
 
+test("credits are granted, listed and deducted", async () => {
+  const expires = "2099-01-01T00:00:00Z";
+  const granted = json(await owner("credits", "grant", "key:prepaid", "10", "--expires", expires, "--metadata", "{\"order\": 7}", "--json"));
+  assert.deepEqual([granted["amount"], granted["expires_at"], granted["metadata"]], ["10", expires, { order: 7 }]);
+  assert.match(printed(await owner("credits", "grant", "key:prepaid", "0.5")), /^granted 0\.5 to key:prepaid as \S+\n$/);
+  assert.match(printed(await owner("credits", "list", "key:prepaid")), new RegExp(`${granted["id"]} +10 +10 +${expires}`));
+  const short = failed(await owner("credits", "deduct", "key:prepaid", "11", "--require-full", "--json"), 1);
+  assert.equal(short["problem"].status, 409);
+  assert.equal(printed(await owner("credits", "deduct", "key:prepaid", "4")), "deducted 4 of 4; 6.5 left\n");
+  const all = json(await owner("credits", "deduct", "key:prepaid", "100", "--json"));
+  assert.deepEqual([all["deducted"], all["balance"]], ["6.5", "0"]);
+});
+
 test("who has no or a wrong token is told so, and nobody there is another thing", async () => {
   const without = toolWith({ TOLLGATE_URL: gate.url });
   assert.equal(failed(await without("keys", "list", "--json"), 2)["error"], "usage");
