@@ -74,7 +74,8 @@ test("the offer of a sign-in is in every 402, good for five minutes, and keeps t
   assert.equal(typeof statement, "string");
   assert.deepEqual(supportedChains, [{ chainId: "eip155:84532", type: "eip191" }]);
   const size = denied.headers.get("payment-required")!.length;
-  assert.ok(size < 2500, `${size} bytes`);
+  // With the signed offer and the name of a payment beside it. Node.js takes 16 kB of fields in all.
+  assert.ok(size < 5000, `${size} bytes`);
 });
 
 test("a plan for wallets is theirs, and not the addresses'", async () => {
