@@ -336,6 +336,29 @@ fn the_owner_has_a_held_payment_tried_again() {
     assert_eq!(held.apply(Event::Retried, &policy(0), now).step(now), Step::Settle);
 }
 
+/// Somebody carried the authorization out before us: where the chain can be asked, it says that we were paid. Where it
+/// says nothing, a used nonce before settling began is a refusal.
+#[test]
+fn a_nonce_that_was_used_before_us_is_looked_up() {
+    let now = Millis::new(START);
+    let policy = SettlementPolicy { asks_chain: true, ..policy(0) };
+    let used = [
+        Event::Verified(Some("f".to_owned()), VerifyAnswer::Valid { payer: None }),
+        Event::Announced,
+        Event::Settled(SettleAnswer::NonceUsed { reason: "nonce_already_used".to_owned() }),
+    ];
+    let asked = used.into_iter().fold(payments::purchase(now), |p, event| p.apply(event, &policy, now));
+    assert_eq!(asked.step(now), Step::AskChain);
+    let after = |finding: Finding| asked.clone().apply(Event::ChainSaid(finding), &policy, now);
+    let transaction = Hash32::new([7; 32]);
+    let paid = after(Finding::Paid { transaction });
+    assert_eq!(paid.step(now), Step::ClaimTransaction(transaction.to_string()));
+    assert_eq!(after(Finding::TooFresh).progress(), Progress::Pending);
+    for silent in [Finding::Unused, Finding::Unclear { why: "down".to_owned() }] {
+        assert_eq!(after(silent).progress(), Progress::Refused("nonce_already_used"));
+    }
+}
+
 /// Another payment's transaction settles nothing: the outcome stays unknown.
 #[test]
 fn a_transaction_that_another_payment_claimed_settles_nothing() {

@@ -8,9 +8,9 @@ use super::bucket::{Bucket, BucketPolicy, Wait};
 use super::tokens::{Rate, Tokens};
 use crate::time::{Millis, Span};
 
-/// How many payments of a client may fail: ten at once, ten a minute.
+/// How many payments of a client may fail: twenty at once, twenty a minute.
 const FAILURES: BucketPolicy =
-    BucketPolicy { capacity: Tokens::whole(10), rate: Rate::per_minute(Tokens::whole(10)), shown_limit: 10 };
+    BucketPolicy { capacity: Tokens::whole(20), rate: Rate::per_minute(Tokens::whole(20)), shown_limit: 20 };
 
 /// The failed payments of one client; none where nothing is remembered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,21 +79,21 @@ mod tests {
     }
 
     #[test]
-    fn ten_are_forgiven_and_the_eleventh_waits_for_six_seconds() {
-        assert_eq!(after(9).wait(at(0)), None);
-        assert_eq!(after(10).wait(at(0)), Some(Span::seconds(6)));
-        assert_eq!(after(10).wait(at(5_999)), Some(Span::millis(1)));
-        assert_eq!(after(10).wait(at(6_000)), None);
-        assert_eq!(after(1_000).wait(at(6_000)), None, "what was not looked at makes nobody wait longer");
+    fn twenty_are_forgiven_and_the_next_waits_for_three_seconds() {
+        assert_eq!(after(19).wait(at(0)), None);
+        assert_eq!(after(20).wait(at(0)), Some(Span::seconds(3)));
+        assert_eq!(after(20).wait(at(2_999)), Some(Span::millis(1)));
+        assert_eq!(after(20).wait(at(3_000)), None);
+        assert_eq!(after(1_000).wait(at(3_000)), None, "what was not looked at makes nobody wait longer");
     }
 
     #[test]
     fn what_did_not_fail_is_taken_back_and_nothing_is_remembered_for_ever() {
         assert_eq!(after(1).without_one(at(0)), Failures::default());
-        assert_eq!(after(10).without_one(at(0)), after(9));
-        assert_eq!(after(10).until_forgotten(at(0)), Wait::For(Span::seconds(60)));
-        assert!(!after(10).tidied(at(59_999)).is_empty());
-        assert!(after(10).tidied(at(60_000)).is_empty());
+        assert_eq!(after(20).without_one(at(0)), after(19));
+        assert_eq!(after(20).until_forgotten(at(0)), Wait::For(Span::seconds(60)));
+        assert!(!after(20).tidied(at(59_999)).is_empty());
+        assert!(after(20).tidied(at(60_000)).is_empty());
         assert_eq!(Failures::default().until_forgotten(at(0)), Wait::For(Span::ZERO));
     }
 }

@@ -812,6 +812,10 @@ fn settling(event: Event, retries: u32, since: Millis, doubt: &Doubt<'_>, now: M
             let settlement = Settlement { transaction, confirmed: true, at: now, payer };
             Stage::Claiming { settlement, retries, since }
         }
+        // Somebody who saw the authorization may have carried it out before us: then we were paid.
+        Event::Settled(SettleAnswer::NonceUsed { reason }) if !begun_before && doubt.policy.asks_chain => {
+            Stage::Asking { why: reason, retries, since }
+        }
         // An answer to our first try is certain: had it gone through, it would have said so.
         Event::Settled(SettleAnswer::Refused { reason } | SettleAnswer::NonceUsed { reason })
             if !begun_before =>
@@ -881,6 +885,12 @@ fn asking(event: Event, (why, retries, since): (String, u32, Millis), now: Milli
         Event::ChainSaid(Finding::Never { why }) => Stage::Withdrawing { end: End::Refused(why) },
         Event::ChainSaid(Finding::TooFresh) => {
             retry_later("the transaction is too fresh".to_owned(), retries, since, now)
+        }
+        // To our first try the facilitator said that it was used, and the chain does not know of it.
+        Event::ChainSaid(Finding::Unused | Finding::Unclear { .. }) | Event::StepFailed(_)
+            if retries == 0 =>
+        {
+            Stage::Withdrawing { end: End::Refused(why) }
         }
         // It may still be settled, or nobody could tell: the facilitator is asked again.
         Event::ChainSaid(Finding::Unused | Finding::Unclear { .. }) | Event::StepFailed(_) => {

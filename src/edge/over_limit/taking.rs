@@ -78,7 +78,9 @@ impl Counter<'_> {
             return Buys::Refill;
         }
         let (method, url) = (&self.target.method, self.exchange.request.url());
-        let question = sha256_label(format!("{method} {url}\n{}", service.request_hash).as_bytes());
+        // The same gate under another name is asked the same.
+        let asked = url.strip_prefix(origin::scheme_and_host(&url)).unwrap_or(&url);
+        let question = sha256_label(format!("{method} {asked}\n{}", service.request_hash).as_bytes());
         Buys::Call { question, only_known: self.is_limited() }
     }
 
