@@ -106,7 +106,7 @@ test("the same payment gets the same answer again, to the last byte, and nothing
   assert.equal(await spent(one), 2000n);
 });
 
-test("the same payment fifty times at once calls the origin once, settles once, and all get the one answer in the end", async () => {
+test("6.3 #2 the same payment fifty times at once calls the origin once, settles once, and all get the one answer in the end", async () => {
   const one = await payer();
   const answers = await Promise.all(Array.from({ length: 50 }, () => one.client(one.path, { headers: one.headers })));
   for (const { status } of answers) assert.ok([200, 503].includes(status), `status ${status}`);
@@ -118,7 +118,7 @@ test("the same payment fifty times at once calls the origin once, settles once, 
   assert.equal(await spent(one), 2000n);
 });
 
-test("a payment answers no other question, and no other client", async () => {
+test("6.3 #3 a payment answers no other question, and no other client", async () => {
   const one = await payer();
   await served(await one.client(one.path, { headers: one.headers }));
   for (const path of [`${one.path}?other`, "/echo/elsewhere"]) {
@@ -132,7 +132,7 @@ test("a payment answers no other question, and no other client", async () => {
 });
 
 for (const status of [400, 404, 500]) {
-  test(`a call that the origin answers with ${status} is not settled, and the same payment gets that answer again`, async () => {
+  test(`6.3 #13 a call that the origin answers with ${status} is not settled, and the same payment gets that answer again`, async () => {
     const one = await payer(`/status/${status}?${questions += 1}`);
     for (let again = 0; again < 2; again += 1) {
       const failed = await one.client(one.path, { headers: one.headers });
@@ -182,7 +182,7 @@ for (const [what, fault] of [["is cut off", forwardThenCut], ["is nonsense", htm
   });
 }
 
-test("a client that goes away while the origin works gets its answer with the same payment", async () => {
+test("6.3 #14 a client that goes away while the origin works gets its answer with the same payment", async () => {
   const ip = freshAddress();
   const client = gate.client(ip);
   const path = `/slow?ms=500&${questions += 1}`;

@@ -11,7 +11,7 @@ import { startWorld } from "./rig/world.ts";
 import type { World } from "./rig/world.ts";
 
 /** As many payments of a client may fail at once. */
-const FORGIVEN = 10;
+const FORGIVEN = 20;
 
 let world: World;
 let gate: Gate;
@@ -92,7 +92,7 @@ async function garbage(offer: ReturnType<typeof offerV2>): Promise<Record<string
 
 async function tooMany(response: Response): Promise<void> {
   const wait = retryAfter(response);
-  assert.ok(wait >= 1 && wait <= 6, `${wait}`);
+  assert.ok(wait >= 1 && wait <= 3, `${wait}`);
   await problem(response, 429, "too-many-failures");
 }
 

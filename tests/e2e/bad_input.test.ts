@@ -37,7 +37,7 @@ const UNREADABLE: [string, string, string][] = [
 ];
 
 for (const [what, name, value] of UNREADABLE) {
-  test(`${name} that ${what}: 400 that names the header`, async () => {
+  test(`6.3 #17 ${name} that ${what}: 400 that names the header`, async () => {
     const { client } = await poor(gate);
     const before = world.origin.seen.length;
     const body = await problem(await client("/cpu", { headers: { [name]: value } }), 400, "bad-payment");
@@ -47,7 +47,7 @@ for (const [what, name, value] of UNREADABLE) {
   });
 }
 
-test("two payment headers, of one version or of both: 400 that names them", async () => {
+test("6.3 #16 two payment headers, of one version or of both: 400 that names them", async () => {
   const { client, denied } = await poor(gate);
   const headers = headerV2(await signV2(await world.chain.wallet(), offerV2(denied)));
   const value = headers["PAYMENT-SIGNATURE"]!;
@@ -64,7 +64,7 @@ test("with tokens left a payment header is not looked at, however bad it is", as
 });
 
 for (const path of ["/a%2Fb", "/a%5Cb", "/a%2fb", "/a/%zz", "/a/%", "/a/%4"]) {
-  test(`a path that can be read in two ways (${path}) is 400 and is not forwarded`, async () => {
+  test(`6.3 #21 a path that can be read in two ways (${path}) is 400 and is not forwarded`, async () => {
     const before = world.origin.seen.length;
     // `fetch` would tidy some of these up.
     const { status, body } = await getByHand(gate, path);

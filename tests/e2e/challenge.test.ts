@@ -56,12 +56,12 @@ test("the body is a problem and a v1 challenge that the v1 client's own schema a
   assert.equal(requirement.extra.version, "2");
 });
 
-test("no cache keeps a 402", async () => {
+test("6.3 #19 no cache keeps a 402", async () => {
   const { denied } = await poor(gate);
   assert.equal(denied.headers.get("cache-control"), "no-store");
 });
 
-test("neither host nor scheme of the offer can be chosen with forwarding headers", async () => {
+test("6.3 #10 neither host nor scheme of the offer can be chosen with forwarding headers", async () => {
   const { client } = await poor(gate);
   const denied = await client("/cpu", { headers: { "X-Forwarded-Host": "evil.example" } });
   assert.equal(offerV2(denied).resource!.url, gate.at("/cpu"));
@@ -90,7 +90,7 @@ function assertLimits(response: Response, left: number): void {
 }
 
 for (const method of ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]) {
-  test(`${method} is limited like every other method`, async () => {
+  test(`6.3 #16 ${method} is limited like every other method`, async () => {
     const client = gate.client();
     for (let left = 3; left >= 0; left -= 1) assert.equal(remaining(await served(await client("/cpu", { method }))), left);
     const denied = await client("/cpu", { method });

@@ -50,7 +50,7 @@ async function ledgerRow(at: Gate, { wallet }: Payer): Promise<Table | undefined
   return rows[0];
 }
 
-test("a settlement whose answer was lost is credited with the transaction that the chain shows", async () => {
+test("6.3 #27 a settlement whose answer was lost is credited with the transaction that the chain shows", async () => {
   const one = await payer();
   world.facilitator.next("settle", forwardThenCut);
   await unavailable(await one.client("/cpu", { headers: one.headers }));
@@ -72,7 +72,7 @@ for (const [what, spend] of [
   ["paid us less with the same nonce", async ({ wallet, nonce }: Payer) => await carryOut(world.chain, wallet, authorization(wallet, PAYEE, "1", { nonce }))],
   ["cancelled the nonce", async ({ wallet, nonce }: Payer) => await cancel(world.chain, wallet, nonce)],
 ] as const) {
-  test(`a payer who ${what} gets nothing, and may pay again`, async () => {
+  test(`6.3 #27 a payer who ${what} gets nothing, and may pay again`, async () => {
     const one = await payer();
     world.facilitator.next("settle", async (call) => {
       await spend(one);

@@ -71,7 +71,7 @@ test("a payment that was spent is still spent after a restart", async () => {
   assert.equal((await client("/cpu", { headers })).status, 409);
 });
 
-test("killed between settlement and credit, the worker credits once afterwards, without the client", async () => {
+test("6.3 #15 killed between settlement and credit, the worker credits once afterwards, without the client", async () => {
   const { client, wallet, headers } = await payer();
   await killedAfter("settle", client, headers);
   assert.equal(await world.chain.balance(wallet.address), 999_000n, "it was settled");
@@ -81,7 +81,7 @@ test("killed between settlement and credit, the worker credits once afterwards, 
   assert.equal(await world.chain.balance(wallet.address), 999_000n);
 });
 
-test("killed between settlement and credit, the same payment sent again is credited once", async () => {
+test("6.3 #15 killed between settlement and credit, the same payment sent again is credited once", async () => {
   const { client, wallet, headers } = await payer();
   await killedAfter("settle", client, headers);
   await gate.restart();
@@ -96,7 +96,7 @@ test("killed between settlement and credit, the same payment sent again is credi
   assert.equal(await world.chain.balance(wallet.address), 999_000n);
 });
 
-test("killed between verification and settlement, the same payment sent again is settled and credited once", async () => {
+test("6.3 #15 killed between verification and settlement, the same payment sent again is settled and credited once", async () => {
   const { client, wallet, headers } = await payer();
   await killedAfter("verify", client, headers);
   assert.equal(await world.chain.balance(wallet.address), 1_000_000n, "it was not settled");

@@ -45,7 +45,7 @@ const NO_ANSWER: [string, Fault][] = [
 ];
 
 for (const [what, fault] of NO_ANSWER) {
-  test(`/verify ${what}: 503, and the same payment is good later`, async () => {
+  test(`6.3 #11 /verify ${what}: 503, and the same payment is good later`, async () => {
     const { client, wallet, headers } = await payer();
     world.facilitator.next("verify", fault);
     await unavailable(await client("/cpu", { headers }), "facilitator-unavailable");
@@ -55,7 +55,7 @@ for (const [what, fault] of NO_ANSWER) {
 }
 
 for (const [what, fault] of NO_ANSWER) {
-  test(`/settle ${what}: 503, and the payment counts once in the end, without the client`, async () => {
+  test(`6.3 #11 /settle ${what}: 503, and the payment counts once in the end, without the client`, async () => {
     const { client, wallet, headers } = await payer();
     world.facilitator.next("settle", fault);
     await unavailable(await client("/cpu", { headers }));
@@ -75,7 +75,7 @@ const LIES: [string, Fault][] = [
 ];
 
 for (const [what, fault] of LIES) {
-  test(`/settle ${what}: 503, and the payment counts once in the end, without the client`, async () => {
+  test(`6.3 #11 /settle ${what}: 503, and the payment counts once in the end, without the client`, async () => {
     const { client, wallet, headers } = await payer();
     world.facilitator.next("settle", fault);
     await unavailable(await client("/cpu", { headers }));
@@ -83,7 +83,7 @@ for (const [what, fault] of LIES) {
   });
 }
 
-test("connections refused at /verify: 503, and the same payment is good later", async () => {
+test("6.3 #11 connections refused at /verify: 503, and the same payment is good later", async () => {
   const { client, wallet, headers } = await payer();
   await world.facilitator.down();
   await unavailable(await client("/cpu", { headers }), "facilitator-unavailable");
@@ -91,7 +91,7 @@ test("connections refused at /verify: 503, and the same payment is good later", 
   await paidOnce(client, wallet, headers);
 });
 
-test("a redirect is no answer and is not followed", async () => {
+test("6.3 #11 #26 a redirect is no answer and is not followed", async () => {
   const { client, wallet, headers } = await payer();
   world.facilitator.next("verify", redirect(`${world.origin.url}/verify`));
   const before = world.origin.seen.length;
@@ -100,14 +100,14 @@ test("a redirect is no answer and is not followed", async () => {
   await paidOnce(client, wallet, headers);
 });
 
-test("a contradiction in /verify is no answer", async () => {
+test("6.3 #11 a contradiction in /verify is no answer", async () => {
   const { client, wallet, headers } = await payer();
   world.facilitator.next("verify", answer(502, { isValid: true }));
   await unavailable(await client("/cpu", { headers }), "facilitator-unavailable");
   await paidOnce(client, wallet, headers);
 });
 
-test("while the outcome is unknown, plain requests are told to wait and not to pay again", async () => {
+test("6.3 #11 while the outcome is unknown, plain requests are told to wait and not to pay again", async () => {
   const { client, wallet, headers } = await payer();
   // The alarm finds it no better, so that there is time to look.
   world.facilitator.next("settle", stall, html(500));
@@ -116,7 +116,7 @@ test("while the outcome is unknown, plain requests are told to wait and not to p
   await creditedByItself(client, wallet);
 });
 
-test("while the facilitator is down, what is free stays free and offers stay offers", async () => {
+test("6.3 #12 while the facilitator is down, what is free stays free and offers stay offers", async () => {
   await world.facilitator.down();
   const { client } = await poor(gate);
   assert.equal((await client("/cpu")).status, 402);

@@ -114,7 +114,7 @@ test("a client whose Authorization is its origin's is told the other field, and 
   assert.equal(await world.chain.balance(wallet.address), 4000n);
 });
 
-test("a credential pays once, and is told its receipt when it comes again", async () => {
+test("6.3 #24 a credential pays once, and is told its receipt when it comes again", async () => {
   const { client, denied } = await poor(gate);
   const settled = world.facilitator.calls.settle.length;
   const sent = await answerOf(await world.chain.wallet(), denied, "evm");
@@ -125,7 +125,7 @@ test("a credential pays once, and is told its receipt when it comes again", asyn
   assert.equal(world.facilitator.calls.settle.length - settled, 1);
 });
 
-test("the same credential twenty times at once settles once", async () => {
+test("6.3 #24 the same credential twenty times at once settles once", async () => {
   const { client, denied } = await poor(gate);
   const settled = world.facilitator.calls.settle.length;
   const wallet = await world.chain.wallet();
@@ -136,7 +136,7 @@ test("the same credential twenty times at once settles once", async () => {
   assert.equal(await world.chain.balance(wallet.address), 999_000n);
 });
 
-test("one authorization is one payment on both wires", async () => {
+test("6.3 #3 #24 one authorization is one payment on both wires", async () => {
   const { client, denied } = await poor(gate);
   const settled = world.facilitator.calls.settle.length;
   const wallet = await world.chain.wallet();
@@ -152,7 +152,7 @@ test("one authorization is one payment on both wires", async () => {
   assert.equal(await world.chain.balance(wallet.address), 999_000n);
 });
 
-test("two payments in one request are none", async () => {
+test("6.3 #16 #24 two payments in one request are none", async () => {
   const { client, denied } = await poor(gate);
   const wallet = await world.chain.wallet(5000n);
   const sent = await answerOf(wallet, denied, "evm");
@@ -165,7 +165,7 @@ test("two payments in one request are none", async () => {
   await served(await send(client, sent));
 });
 
-test("a challenge is answered by one payment, whoever pays it", async () => {
+test("6.3 #24 a challenge is answered by one payment, whoever pays it", async () => {
   const { client, denied } = await poor(gate);
   const [first, second] = [await world.chain.wallet(5000n), await world.chain.wallet(5000n)];
   const sent = await answerOf(second, denied, "evm");
@@ -175,7 +175,7 @@ test("a challenge is answered by one payment, whoever pays it", async () => {
   assert.equal(await world.chain.balance(second.address), 5000n);
 });
 
-test("a challenge pays the endpoint that it was issued for, and its price, alone", async () => {
+test("6.3 #24 a challenge pays the endpoint that it was issued for, and its price, alone", async () => {
   const { client, denied } = await poor(gate);
   const wallet = await world.chain.wallet();
   const sent = await answerOf(wallet, denied, "evm");
@@ -187,7 +187,7 @@ test("a challenge pays the endpoint that it was issued for, and its price, alone
   await served(await send(client, sent));
 });
 
-test("a challenge altered anywhere, or another gate's, is unknown", async () => {
+test("6.3 #24 a challenge altered anywhere, or another gate's, is unknown", async () => {
   const { client, denied } = await poor(gate);
   // From an address of its own each: a client may only fail so often.
   const fail = async (credential: string) => await send((await poor(gate)).client, credential);
@@ -222,7 +222,7 @@ test("a challenge altered anywhere, or another gate's, is unknown", async () => 
   await served(await send(client, sent));
 });
 
-test("a credential that cannot be read is answered with fresh challenges", async () => {
+test("6.3 #24 a credential that cannot be read is answered with fresh challenges", async () => {
   const { client } = await poor(gate);
   for (const sent of ["Payment %%%", "Payment e30=", "Payment e30", "payment W10", `Payment ${"A".repeat(17_000)}`]) {
     await refused(await send(client, sent), "malformed-credential", "malformed_credential");
@@ -278,7 +278,7 @@ test("a client that can prove its wallet and pay does the one, and when that is 
   assert.equal(await world.chain.balance(wallet.address), 4000n);
 });
 
-test("a proof counts once, however often and at once it is sent", async () => {
+test("6.3 #23 #24 a proof counts once, however often and at once it is sent", async () => {
   const { client, denied } = await poor(gate);
   const sent = await answerOf(newWallet(), denied, "tempo");
   const answers = await Promise.all(Array.from({ length: 10 }, () => send(client, sent)));
@@ -287,7 +287,7 @@ test("a proof counts once, however often and at once it is sent", async () => {
   await refused(await send(client, sent), "invalid-challenge", "used_challenge");
 });
 
-test("a proof that is not right to the last member proves nothing, and whoever brings it is told why", async () => {
+test("6.3 #23 #24 a proof that is not right to the last member proves nothing, and whoever brings it is told why", async () => {
   const { client, denied } = await poor(gate);
   const sent = await answerOf(newWallet(), denied, "tempo");
   const other = `did:pkh:eip155:42431:${newWallet().address}`;

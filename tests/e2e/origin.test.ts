@@ -58,7 +58,7 @@ test("the origin is told who paid", async () => {
   await paying.stop();
 });
 
-test("a client's payment, trust and connection headers do not reach the origin", async () => {
+test("6.3 #20 a client's payment, trust and connection headers do not reach the origin", async () => {
   const forged = [
     "Tollgate-Client", "Tollgate-Plan", "Tollgate-Payer", "Tollgate-Degraded", "Tollgate-Anything", "Tollgate-Session",
     "PAYMENT-SIGNATURE", "X-PAYMENT", "PAYMENT-RESPONSE", "X-PAYMENT-RESPONSE", "X-402-Receipt", "Payment-Receipt",
@@ -72,7 +72,7 @@ test("a client's payment, trust and connection headers do not reach the origin",
   assert.deepEqual(arrived, ["upgrade-insecure-requests"]);
 });
 
-test("an origin's payment, trust and connection headers do not reach the client", async () => {
+test("6.3 #20 an origin's payment, trust and connection headers do not reach the client", async () => {
   const response = await served(await gate.client()("/forged"));
   assert.equal(response.headers.get("x-origin"), "kept");
   assert.deepEqual([...response.headers].filter(([, value]) => value === "forged"), []);
@@ -130,7 +130,7 @@ test("what was paid for is not spent on a call that the origin failed, but on on
   await strict.stop();
 });
 
-test("a payment whose own request the origin fails costs nothing but the price", async () => {
+test("6.3 #13 a payment whose own request the origin fails costs nothing but the price", async () => {
   const strict = await world.gate();
   const { client } = await poor(strict);
   const failed = await payingV2(client, await world.chain.wallet())(strict.at("/status/500"));

@@ -53,7 +53,7 @@ test("payments add up", async () => {
   assert.equal(await world.chain.balance(wallet.address), 997_000n);
 });
 
-test("the same payment twenty times at once settles once and credits once", async () => {
+test("6.3 #2 the same payment twenty times at once settles once and credits once", async () => {
   const { client, denied } = await poor(gate);
   const wallet = await world.chain.wallet();
   const headers = headerV2(await signV2(wallet, offerV2(denied)));
@@ -80,7 +80,7 @@ test("two payments at once both count", async () => {
   await exactly(client, count * 4 - 2);
 });
 
-test("a payment that was spent is refused when nothing is left, and not settled again", async () => {
+test("6.3 #1 a payment that was spent is refused when nothing is left, and not settled again", async () => {
   const { client, denied } = await poor(gate);
   const headers = headerV2(await signV2(await world.chain.wallet(), offerV2(denied)));
   await served(await client("/cpu", { headers }));
@@ -91,7 +91,7 @@ test("a payment that was spent is refused when nothing is left, and not settled 
   assert.equal(world.facilitator.calls.settle.length, 1);
 });
 
-test("a payment that another client has spent is refused", async () => {
+test("6.3 #3 a payment that another client has spent is refused", async () => {
   const first = await poor(gate);
   const headers = headerV2(await signV2(await world.chain.wallet(), offerV2(first.denied)));
   await served(await first.client("/cpu", { headers }));
@@ -101,7 +101,7 @@ test("a payment that another client has spent is refused", async () => {
   assert.equal(world.facilitator.calls.settle.length, 1);
 });
 
-test("one authorization is one payment in both versions", async () => {
+test("6.3 #3 one authorization is one payment in both versions", async () => {
   const { client, denied } = await poor(gate);
   const payment = await signV2(await world.chain.wallet(), offerV2(denied));
   await served(await client("/cpu", { headers: headerV2(payment) }));
@@ -112,7 +112,7 @@ test("one authorization is one payment in both versions", async () => {
   assert.equal(world.facilitator.calls.settle.length, 1);
 });
 
-test("one authorization is one payment however it is written", async () => {
+test("6.3 #4 one authorization is one payment however it is written", async () => {
   const { client, denied } = await poor(gate);
   const payment = await signV2(await world.chain.wallet(), offerV2(denied));
   await served(await client("/cpu", { headers: headerV2(payment) }));
@@ -186,7 +186,7 @@ for (const [what, change] of [
   ["timeout", (accepted: any) => { accepted.maxTimeoutSeconds = 3600; }],
   ["domain", (accepted: any) => { accepted.extra.name = "USD Coin"; }],
 ] as const) {
-  test(`an offer that the client has changed (${what}) is not accepted, and the facilitator not asked`, async () => {
+  test(`6.3 #5 an offer that the client has changed (${what}) is not accepted, and the facilitator not asked`, async () => {
     const { client, denied } = await poor(gate);
     const offer = structuredClone(offerV2(denied));
     change(offer.accepts[0]);
@@ -198,7 +198,7 @@ for (const [what, change] of [
   });
 }
 
-test("an authorization that has expired is refused, and the facilitator not asked to settle it", async () => {
+test("6.3 #7 an authorization that has expired is refused, and the facilitator not asked to settle it", async () => {
   const { client, denied } = await poor(gate);
   const payment = await signByHand(await world.chain.wallet(), offerV2(denied), -1);
   await refusal(await client("/cpu", { headers: headerV2(payment) }));
@@ -206,14 +206,14 @@ test("an authorization that has expired is refused, and the facilitator not aske
   await exactly(client, 0);
 });
 
-test("members that a client adds to `extra` do no harm", async () => {
+test("6.3 #5 members that a client adds to `extra` do no harm", async () => {
   const { client, denied } = await poor(gate);
   const payment = structuredClone(await signV2(await world.chain.wallet(), offerV2(denied)));
   (payment as any).accepted.extra.note = "mine";
   await served(await client("/cpu", { headers: headerV2(payment) }));
 });
 
-test("an authorization over another amount than was offered is refused", async () => {
+test("6.3 #6 an authorization over another amount than was offered is refused", async () => {
   const { client, denied } = await poor(gate);
   const payment = structuredClone(await signV2(await world.chain.wallet(), offerV2(denied)));
   (payment.payload as any).authorization.value = "999";
@@ -221,7 +221,7 @@ test("an authorization over another amount than was offered is refused", async (
   await exactly(client, 0);
 });
 
-test("a signature by somebody else is refused", async () => {
+test("6.3 #8 a signature by somebody else is refused", async () => {
   const { client, denied } = await poor(gate);
   const payment = structuredClone(await signV2(await world.chain.wallet(), offerV2(denied)));
   (payment.payload as any).authorization.from = (await world.chain.wallet()).address;

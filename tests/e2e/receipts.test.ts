@@ -70,7 +70,7 @@ for (const [version, paying] of [["v2", payingV2], ["v1", payingV1]] as const) {
   });
 }
 
-test("a receipt that was changed, or is signed by another key, does not hold", async () => {
+test("6.3 #22 a receipt that was changed, or is signed by another key, does not hold", async () => {
   const { client } = await poor(gate);
   const signed = decodeReceiptHeader(await served(await payingV2(client, await world.chain.wallet())(gate.at("/cpu"))));
   const { public_key } = await pinnedKey();
@@ -87,7 +87,7 @@ test("the published key says whose it is", async () => {
   assert.equal(address.toLowerCase(), addressOfKey(public_key).toLowerCase());
 });
 
-test("a receipt can be fetched as soon as the paid answer is there, by anybody, and after a restart", async () => {
+test("6.3 #22 a receipt can be fetched as soon as the paid answer is there, by anybody, and after a restart", async () => {
   const { client } = await poor(gate);
   const signed = decodeReceiptHeader(await served(await payingV2(client, await world.chain.wallet())(gate.at("/cpu"))));
   const path = `/_tollgate/receipts/${signed.receipt.id}`;
@@ -120,7 +120,7 @@ test("an unknown receipt is not found", async () => {
   assert.deepEqual(await response.json(), { error: "Receipt not found", message: "Receipt may have expired or never existed" });
 });
 
-test("receipts cannot be guessed at speed: ten a minute for each address", async () => {
+test("6.3 #22 receipts cannot be guessed at speed: ten a minute for each address", async () => {
   const client = gate.client();
   for (let count = 0; count < 10; count += 1) {
     assert.equal((await client("/_tollgate/receipts/rcpt_000000000000")).status, 404);

@@ -126,7 +126,7 @@ test("a sign-in that finds the wallet's bucket empty still hands out a session",
   assert.equal(body["sign_in_error"], undefined);
 });
 
-test("a sign-in counts once, however often and at once it is sent", async () => {
+test("6.3 #23 a sign-in counts once, however often and at once it is sent", async () => {
   const { client, denied } = await poor(gate);
   const headers = signInHeader(await signIn(newWallet(), offerV2(denied)));
   const answers = await Promise.all(Array.from({ length: 10 }, () => client("/cpu", { headers })));
@@ -144,7 +144,7 @@ test("two wallets may sign in with one offer's nonce, each once", async () => {
   }
 });
 
-test("a sign-in whose text is right in all but one field proves nothing", async () => {
+test("6.3 #23 a sign-in whose text is right in all but one field proves nothing", async () => {
   const { client, denied } = await poor(gate);
   const { host, origin } = new URL(gate.url);
   const at = (seconds: number) => new Date(Date.now() + seconds * 1000).toISOString();
@@ -166,7 +166,7 @@ test("a sign-in whose text is right in all but one field proves nothing", async 
   await served(await client("/cpu", { headers }));
 });
 
-test("a sign-in that was altered after it was signed proves nothing, and does not use up the nonce", async () => {
+test("6.3 #23 a sign-in that was altered after it was signed proves nothing, and does not use up the nonce", async () => {
   const { client, denied } = await poor(gate);
   const good = await signIn(newWallet(), offerV2(denied));
   for (const [altered, reason] of [
@@ -181,7 +181,7 @@ test("a sign-in that was altered after it was signed proves nothing, and does no
   await served(await client("/cpu", { headers: signInHeader(good) }));
 });
 
-test("a sign-in at another gate is worth nothing here", async () => {
+test("6.3 #23 a sign-in at another gate is worth nothing here", async () => {
   const other = await world.gate();
   const { denied } = await poor(other);
   const headers = signInHeader(await signIn(newWallet(), offerV2(denied)));

@@ -56,6 +56,9 @@ async function answer(request: IncomingMessage, response: ServerResponse, cpu: (
       return;
     case "forged":
       return forged(response);
+    case "public":
+      response.setHeader("cache-control", "public, s-maxage=600");
+      return json(response, 200, {});
     case "big":
       response.writeHead(200, { "content-type": "application/octet-stream" });
       response.end(Buffer.alloc(Number(url.searchParams.get("bytes") ?? 2 * 1024 * 1024), "x"));
