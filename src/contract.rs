@@ -18,6 +18,8 @@ use crate::limit::units::Units;
 use crate::notice::Sum;
 use crate::owner::plan_book::PlanBook;
 use crate::pay::amount::Amount;
+use crate::pay::mpp::session::action::Action;
+use crate::pay::mpp::session::channel::{ChannelStanding, Charge};
 use crate::pay::purchase::{Service, Settlement};
 use crate::pay::receipt::SignedReceipt;
 use crate::pay::x402::{Payment, PaymentId};
@@ -238,6 +240,12 @@ pub enum PaymentCall {
     StillServing,
     /// The origin answered the call that is paid for. [`Presented`]
     Answered(Box<OriginAnswer>),
+    /// A session asks something of the channel that this object is named for.
+    /// `Result<ChannelStanding, ChannelFault>`
+    ActOnChannel(Action),
+    /// A session's request is charged to the channel that this object is named for, and may then pass.
+    /// `Result<Charged, ChannelFault>`
+    ChargeChannel(Charge, Attempt),
     /// The receipt of the answer that was paid for. [`Done`]
     StoreReceipt(SignedReceipt),
     /// The receipt, if it was made. [`Option<KeptReceipt>`]
@@ -454,6 +462,16 @@ pub struct KeptReceipt {
 pub enum StoredKey {
     /// The first form.
     V1(AccountId),
+}
+
+/// A request that was charged to its session's channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Charged {
+    /// Where the channel stands then.
+    pub standing: ChannelStanding,
+    /// What was decided about the request with what it paid for.
+    pub decision: Decision,
 }
 
 /// The payment that answers a challenge of MPP, as the challenge's object stores it, with the version of its form.

@@ -32,6 +32,20 @@ pub enum ProblemKind {
     PaymentExpired,
     /// An MPP credential whose method's part is of the wrong form.
     InvalidPayload,
+    /// No channel of that id was opened here.
+    ChannelNotFound,
+    /// The channel is closed.
+    ChannelFinalized,
+    /// The voucher's signature is none.
+    InvalidVoucher,
+    /// Another signed the voucher.
+    SignerMismatch,
+    /// The voucher is of more than the deposit.
+    AmountExceedsDeposit,
+    /// The voucher is of less than an earlier one.
+    DeltaTooSmall,
+    /// The vouchers do not cover the request.
+    InsufficientBalance,
     /// The plan does not list the endpoint.
     NoAccess,
     /// A signed context that is not ours to take.
@@ -88,7 +102,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind, for the pages that explain them.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 43] = [
         Self::BadPayment,
         Self::BadPath,
         Self::BadRequest,
@@ -99,6 +113,13 @@ impl ProblemKind {
         Self::InvalidChallenge,
         Self::PaymentExpired,
         Self::InvalidPayload,
+        Self::ChannelNotFound,
+        Self::ChannelFinalized,
+        Self::InvalidVoucher,
+        Self::SignerMismatch,
+        Self::AmountExceedsDeposit,
+        Self::DeltaTooSmall,
+        Self::InsufficientBalance,
         Self::NoAccess,
         Self::InvalidSignature,
         Self::UnknownEndpoint,
@@ -190,6 +211,45 @@ impl ProblemKind {
                 "invalid-payload",
                 "Payload not valid",
                 "No money moved. Answer one of the challenges in this answer with the payload that its method asks for.",
+            ),
+            Self::ChannelNotFound => (
+                410,
+                "session/channel-not-found",
+                "Channel not found",
+                "Open a channel: answer a session challenge of a fresh 402 with a new one.",
+            ),
+            Self::ChannelFinalized => {
+                (410, "session/channel-finalized", "Channel closed", "Open another channel.")
+            }
+            Self::InvalidVoucher => (
+                402,
+                "session/invalid-signature",
+                "Voucher signature not valid",
+                "Sign the voucher again: 65 bytes, in hexadecimal.",
+            ),
+            Self::SignerMismatch => (
+                402,
+                "session/signer-mismatch",
+                "Wrong voucher signer",
+                "Sign the voucher with the key that the channel was opened for.",
+            ),
+            Self::AmountExceedsDeposit => (
+                402,
+                "session/amount-exceeds-deposit",
+                "Deposit exceeded",
+                "Top the channel up, or open another.",
+            ),
+            Self::DeltaTooSmall => (
+                402,
+                "session/delta-too-small",
+                "Voucher too low",
+                "Sign a voucher for the total so far: higher than the last.",
+            ),
+            Self::InsufficientBalance => (
+                402,
+                "session/insufficient-balance",
+                "Insufficient balance",
+                "Send a voucher of at least what the detail names.",
             ),
             Self::NoAccess => (
                 403,
@@ -432,7 +492,14 @@ impl Problem {
             | ProblemKind::MalformedCredential
             | ProblemKind::InvalidChallenge
             | ProblemKind::PaymentExpired
-            | ProblemKind::InvalidPayload => PAYMENT_PROBLEMS.to_owned(),
+            | ProblemKind::InvalidPayload
+            | ProblemKind::ChannelNotFound
+            | ProblemKind::ChannelFinalized
+            | ProblemKind::InvalidVoucher
+            | ProblemKind::SignerMismatch
+            | ProblemKind::AmountExceedsDeposit
+            | ProblemKind::DeltaTooSmall
+            | ProblemKind::InsufficientBalance => PAYMENT_PROBLEMS.to_owned(),
             _ => format!("{prefix}/problems/"),
         };
         let mut body = json!({

@@ -209,7 +209,8 @@ fn a_payload_that_is_not_right_to_the_last_member_is_refused() {
 #[test]
 fn a_receipt_is_in_the_form_that_the_draft_gives() {
     let challenge = challenge(&offer(1000));
-    let receipt = Receipt { challenge: &challenge, reference: "0xab", chain_id: Some(84_532), at: NOW };
+    let receipt =
+        Receipt { challenge: &challenge, reference: "0xab", chain_id: Some(84_532), channel: None, at: NOW };
     let json: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(receipt.field()).unwrap()).unwrap();
     assert_eq!(
         json,

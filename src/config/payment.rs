@@ -1,6 +1,7 @@
 //! The settings of payments: what is accepted, to whom it goes, and who settles it.
 
 pub mod facilitator;
+pub mod session;
 mod tender;
 
 use serde_json::Value;
@@ -14,6 +15,8 @@ use crate::pay::offer::{Flow, Offer, Tender};
 use crate::pay::x402::payment_identifier::Naming;
 use crate::time::Span;
 use facilitator::Facilitator;
+
+pub use session::SessionConfig;
 
 /// How payments are taken.
 #[derive(Clone, Debug)]
@@ -38,6 +41,8 @@ pub struct PaymentConfig {
     pub signed_context: bool,
     /// Whether clients may or must name their payments.
     pub naming: Option<Naming>,
+    /// Where sessions' channels are, where sessions are offered.
+    pub session: Option<SessionConfig>,
     pub(super) without_effect: Vec<String>,
 }
 
@@ -47,8 +52,19 @@ impl PaymentConfig {
         let tenders = tender::read(&mut t, faults);
         let facilitators = facilitator::read(&mut t, faults);
         let Methods { mpp, signed_context } = read_methods(&mut t, faults);
-        let unused = ["session"].into_iter().filter(|name| t.value(name).is_some());
-        let without_effect: Vec<String> = unused.map(|name| format!("TOLLGATE.payment.{name}")).collect();
+        let rpc = t.optional("rpc", rpc, faults);
+        let has_session = t.value("session").is_some();
+        let first = tenders.first().and_then(Tender::evm);
+        let session = t
+            .optional("session", Ok, faults)
+            .and_then(|value| Table::open(t.name_of("session"), value, faults))
+            .and_then(|table| session::read(table, first, rpc.clone(), faults))
+            .filter(|_| mpp);
+        // Without a chain node, or MPP, sessions are not offered.
+        let without_effect: Vec<String> = (has_session && session.is_none())
+            .then(|| "TOLLGATE.payment.session".to_owned())
+            .into_iter()
+            .collect();
         let config = Self {
             tenders,
             facilitators: facilitators.unwrap_or_default(),
@@ -56,12 +72,13 @@ impl PaymentConfig {
             unconfirmed_limit: t
                 .optional("unconfirmed_limit", parsed, faults)
                 .or_else(|| "1.00".parse().ok())?,
-            rpc: t.optional("rpc", rpc, faults),
+            rpc,
             verify_timeout: t.optional("verify_timeout", positive_span, faults).unwrap_or(Span::seconds(5)),
             settle_timeout: t.optional("settle_timeout", positive_span, faults).unwrap_or(Span::seconds(30)),
             mpp,
             signed_context,
             naming: t.optional("payment_identifier", naming, faults).unwrap_or(Some(Naming::Optional)),
+            session,
             without_effect,
         };
         t.finish(faults);

@@ -5,7 +5,9 @@ use worker::{Context, Env, Result, console_error, web_sys};
 use super::ending::Ending;
 use super::exchange::{Exchange, Outcome};
 use super::outgoing::Outgoing;
-use super::{admin, answer, clock, content, identity, origin, over_limit, own_endpoints, queue, settings};
+use super::{
+    admin, answer, clock, content, identity, origin, over_limit, own_endpoints, queue, session, settings,
+};
 use crate::client::AccountId;
 use crate::config::Discovery;
 use crate::contract::AccountCall;
@@ -117,6 +119,11 @@ fn path_and_query(url: &str) -> (&str, Option<&str>) {
 /// A request for the origin: decided by the client's account, then forwarded, denied or sold.
 async fn guarded(exchange: &Exchange, target: Target) -> Outcome<web_sys::Response> {
     origin::check_length(exchange)?;
+    if session::config(exchange).is_some()
+        && let Some(managed) = Box::pin(session::manage(exchange)).await?
+    {
+        return managed.or_else(|fault| session::refuse(exchange, &fault));
+    }
     let target = content::recognise(exchange, target).await?;
     let attempt = AccountCall::Attempt(exchange.attempt(&target));
     let (account, decision): (AccountId, Decision) = identity::ask(exchange, attempt).await?;
@@ -127,7 +134,10 @@ async fn guarded(exchange: &Exchange, target: Target) -> Outcome<web_sys::Respon
             forward(exchange, &account, &target, &decision, &introduction).await
         }
         Verdict::NoAccess => Err(no_access(&decision)),
-        Verdict::Denied(denied) => over_limit::answer(exchange, &account, &target, &decision, denied).await,
+        // Boxed: most requests pass, and need not carry the room for this.
+        Verdict::Denied(denied) => {
+            Box::pin(over_limit::answer(exchange, &account, &target, &decision, denied)).await
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 use worker::Result;
 
 use super::exchange::{Exchange, Outcome, unknown_key};
-use super::{clock, keys, mpp, origin, presented};
+use super::{clock, keys, mpp, origin, presented, session};
 use crate::client::key::{ApiKey, Scope};
 use crate::client::sign_in::{EXTENSION, RelyingParty, SignInError};
 use crate::client::{AccountId, SessionKey};
@@ -17,6 +17,7 @@ use crate::contract::AccountCall;
 use crate::fields::{SESSION, SIGN_IN_WITH_X, key_of, split_cookie};
 use crate::pay::mpp::credential::Credential;
 use crate::pay::mpp::proof;
+use crate::pay::mpp::session::is_of as is_of_session;
 use crate::pay::network::Network;
 use crate::pay::offer::Tender;
 use crate::pay::x402::v2::Extensions;
@@ -52,8 +53,8 @@ async fn account(exchange: &Exchange) -> Outcome<AccountId> {
 async fn without_key(exchange: &Exchange) -> Outcome<AccountId> {
     let told = match (exchange.header(SIGN_IN_WITH_X), proof(exchange)) {
         (Some(proof), _) => sign_in(exchange, &proof).await?,
-        (None, Some(credential)) => prove(exchange, &credential).await?,
-        (None, None) => session(exchange),
+        (None, Some(credential)) => Box::pin(prove(exchange, &credential)).await?,
+        (None, None) => token(exchange),
     };
     Ok(told.unwrap_or_else(|| address(exchange)))
 }
@@ -110,14 +111,21 @@ async fn sign_in(exchange: &Exchange, proof: &str) -> Outcome<Option<AccountId>>
     Ok(Some(account))
 }
 
-/// The credential by which a wallet is to prove itself, if the request brings one.
+/// The credential that tells who asks, if the request brings one: of a wallet that proves itself, or of a session.
 fn proof(exchange: &Exchange) -> Option<Credential> {
-    presented::credential(exchange).filter(proof::is_of)
+    let of_session =
+        |credential: &Credential| session::config(exchange).is_some() && is_of_session(credential);
+    presented::credential(exchange).filter(|credential| proof::is_of(credential) || of_session(credential))
 }
 
-/// The account of the wallet that proves itself by MPP, once with each challenge.
+/// The account of the wallet that proves itself by MPP, once with each challenge, or of the session.
 async fn prove(exchange: &Exchange, credential: &Credential) -> Outcome<Option<AccountId>> {
-    Ok(match mpp::prove(exchange, credential).await? {
+    let told = if proof::is_of(credential) {
+        mpp::prove(exchange, credential).await?
+    } else {
+        session::account(exchange, credential).await?
+    };
+    Ok(match told {
         Ok(account) => Some(account),
         Err(fault) => {
             exchange.note_proof_fault(fault);
@@ -127,7 +135,7 @@ async fn prove(exchange: &Exchange, credential: &Credential) -> Outcome<Option<A
 }
 
 /// The account that the request's session token names.
-fn session(exchange: &Exchange) -> Option<AccountId> {
+fn token(exchange: &Exchange) -> Option<AccountId> {
     let key = session_key(exchange)?;
     let cookie = || split_cookie(&exchange.header("Cookie")?).1;
     let token = exchange.header(SESSION).or_else(cookie)?;

@@ -23,6 +23,8 @@ pub(super) struct Sale<'a> {
     pub(super) account: &'a AccountId,
     pub(super) endpoint: &'a str,
     pub(super) offers: &'a [Offer],
+    /// What a session is asked for a request, where sessions are offered.
+    pub(super) session: Option<Terms>,
     /// Whether the request brought a credential already: then it is asked to pay, and not who it is.
     pub(super) answers_credential: bool,
 }
@@ -31,13 +33,15 @@ pub(super) struct Sale<'a> {
 pub(super) fn challenges(exchange: &Exchange, sale: &Sale<'_>) -> Result<Vec<String>> {
     let Some(keys) = keys(exchange) else { return Ok(Vec::new()) };
     let mut asked: Vec<Terms> = sale.offers.iter().filter_map(evm::terms).collect();
+    asked.extend(sale.session.clone());
     if sale.account.kind() == Kind::Ip && !sale.answers_credential {
         asked.push(proof::terms(&payee(exchange)));
     }
     let accepted = accept::preferred(asked, exchange.header("Accept-Payment").as_deref());
     let url = exchange.request.url();
     let issue = |terms: &Terms| {
-        let endpoint = if terms.method == evm::METHOD { sale.endpoint } else { ANY_ENDPOINT };
+        let is_proof = (terms.method, terms.intent) == (proof::METHOD, proof::INTENT);
+        let endpoint = if is_proof { ANY_ENDPOINT } else { sale.endpoint };
         let place = Place { endpoint, ..place(exchange, &url) };
         Ok(keys.issue(terms, place, clock::random_bytes()?, clock::now()).field())
     };
@@ -62,7 +66,7 @@ pub(super) async fn prove(
         return Ok(Err(CredentialFault::UsedChallenge));
     }
     let challenge = &credential.challenge;
-    let receipt = Receipt { challenge, reference: &challenge.id, chain_id: None, at: now };
+    let receipt = Receipt { challenge, reference: &challenge.id, chain_id: None, channel: None, at: now };
     exchange.hand_payment_receipt(receipt.field());
     exchange.hand_session_to(&account);
     Ok(Ok(account))
@@ -100,7 +104,19 @@ pub(super) async fn payment(
 /// The receipt in MPP's own form of a payment that was settled.
 pub(super) fn receipt(challenge: &Challenge, payment: &Payment, settlement: &Settlement) -> String {
     let chain_id = payment.offer().tender.evm().map(|tender| tender.network.chain_id());
-    Receipt { challenge, reference: &settlement.transaction, chain_id, at: settlement.at }.field()
+    Receipt { challenge, reference: &settlement.transaction, chain_id, channel: None, at: settlement.at }
+        .field()
+}
+
+/// Checks that a challenge was issued here, for whatever endpoint, and can still be answered.
+pub(super) fn check_issue(
+    exchange: &Exchange,
+    challenge: &Challenge,
+    now: Millis,
+) -> std::result::Result<(), CredentialFault> {
+    let keys = keys(exchange).ok_or(CredentialFault::UnknownChallenge)?;
+    let url = exchange.request.url();
+    challenge.check_issue(keys, place(exchange, &url), now)
 }
 
 /// Until when a challenge that is good here can be answered.

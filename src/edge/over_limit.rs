@@ -8,14 +8,14 @@ use super::exchange::{Exchange, Outcome};
 use super::presented::{self, Presented, bad_payment};
 use super::signed_context::Desk;
 use super::{attest, clock, gate, identity, mpp, origin, payment_names};
-use crate::client::AccountId;
+use crate::client::{AccountId, Kind};
 use crate::config::payment::PaymentConfig;
 use crate::contract::AccountCall;
 use crate::endpoint::Target;
 use crate::fields::{PAYMENT_SIGNATURE, X_PAYMENT};
-use crate::limit::decision::{Decision, Denied, DeniedBy, SaleTerms};
+use crate::limit::decision::{Decision, Denied, DeniedBy, SaleTerms, Verdict};
 use crate::pay::mpp::credential::Credential;
-use crate::pay::mpp::{CredentialFault, proof};
+use crate::pay::mpp::{CredentialFault, proof, session};
 use crate::pay::offer::{Flow, Offer, Resource, Tender};
 use crate::pay::x402::{BadPayment, Payment, PaymentRefused, SettlementResponse, Version, v1, v2};
 use crate::problem::{Problem, ProblemKind};
@@ -215,6 +215,13 @@ impl Counter<'_> {
                     None => self.ask(),
                 };
             }
+            Ok(credential) if session::is_of(&credential) => {
+                return match self.exchange.proof_fault() {
+                    Some(fault) => self.refuse(&fault.into()),
+                    None if self.account.kind() == Kind::Session => Box::pin(self.charge(&credential)).await,
+                    None => self.ask(),
+                };
+            }
             Ok(credential) => credential,
             Err(fault) => return self.refuse_here(&fault.into()).await,
         };
@@ -246,6 +253,24 @@ impl Counter<'_> {
     async fn refuse_here(&self, refusal: &Refusal) -> Outcome<web_sys::Response> {
         self.count_failure().await?;
         self.refuse(refusal)
+    }
+
+    /// Charges the request to its session's channel, and lets it through.
+    async fn charge(&self, credential: &Credential) -> Outcome<web_sys::Response> {
+        let attempt = self.exchange.attempt(self.target);
+        let sale = (self.decision, self.terms);
+        let (decision, payer) = match super::session::charge(self.exchange, credential, sale, attempt).await?
+        {
+            Ok(charged) => charged,
+            Err(fault) => return self.refuse(&fault.into()),
+        };
+        self.exchange.note(&decision.standings, decision.at);
+        if !matches!(decision.verdict, Verdict::Admitted(_)) {
+            return Err(rate_limited(self.decision, self.denied));
+        }
+        let mut introduction = origin::Introduction::free(self.account, &decision);
+        introduction.payer = Some(payer);
+        gate::forward(self.exchange, self.account, self.target, &decision, &introduction).await
     }
 
     /// Asks for a payment, unless one is on its way, or none would help.
@@ -335,6 +360,8 @@ impl Counter<'_> {
             account: self.account,
             endpoint: self.decision.endpoint.as_str(),
             offers: &self.offers,
+            session: super::session::config(self.exchange)
+                .and_then(|session| Some(session.escrow.terms(session.escrow.cost(self.terms)?))),
             // Of one call that is sold nobody asks who buys it.
             answers_credential: self.answers_credential || self.terms.one_call,
         }

@@ -18,11 +18,12 @@ use worker::{
     DurableObject, Env, Error, Request, Response, Result, State, console_error, durable_object, wasm_bindgen,
 };
 
+use super::channel;
 use super::record::{self, Storage};
 use super::settings::{self, Settings};
 use super::{backend_request, clock, objects, payment_name, pledge, receipt_store};
 use crate::client::AccountId;
-use crate::config::payment::PaymentConfig;
+use crate::config::payment::{PaymentConfig, SessionConfig};
 use crate::contract::{
     AccountCall, Attempt, Buys, Done, KeptReceipt, PaymentCall, Pledged, Presentation, Presented,
     StoredChallenge, StoredKey,
@@ -30,6 +31,7 @@ use crate::contract::{
 use crate::limit::decision::Decision;
 use crate::limit::request::StoredRequest;
 use crate::owner::plan_book::{PlanBook, StoredBook};
+use crate::pay::mpp::session::channel::StoredChannel;
 use crate::pay::purchase::{Event, Purchase, Step, StoredPurchase};
 use crate::pay::receipt::SignedReceipt;
 use crate::pay::x402::{PaymentId, Signer};
@@ -104,6 +106,20 @@ impl DurableObject for PaymentObject {
             }
             PaymentCall::StillServing => objects::reply(&self.still_serving()?),
             PaymentCall::Answered(answer) => objects::reply(&self.answered(*answer).await?),
+            PaymentCall::ActOnChannel(action) => {
+                let settings = self.settings()?;
+                let said = channel::act(sessions(&settings)?, self, action).await?;
+                self.ring_at(clock::now().plus(CHORE_RETRY)).await?;
+                objects::reply(&said)
+            }
+            PaymentCall::ChargeChannel(charge, attempt) => {
+                let settings = self.settings()?;
+                // Should the process die in this step, the alarm finds what is stored.
+                self.ring_at(clock::now().plus(CHORE_RETRY)).await?;
+                let charged =
+                    channel::charge((&self.env, sessions(&settings)?), self, charge, attempt).await?;
+                objects::reply(&charged)
+            }
             PaymentCall::StoreReceipt(receipt) => objects::reply(&self.store_receipt(receipt).await?),
             PaymentCall::Receipt => objects::reply(&self.kept_receipt()?),
             PaymentCall::AttemptRequest(account, endpoint, attempt) => {
@@ -148,6 +164,12 @@ impl DurableObject for PaymentObject {
         if self.stored()?.is_some_and(|stored| may_be_forgotten(&stored)) {
             // What was used so long ago cannot come again.
             self.state.storage().delete_all().await?;
+            return Response::empty();
+        }
+        if self.stored()?.is_some_and(|stored| serde_json::from_str::<StoredChannel>(&stored).is_ok()) {
+            let settings = self.settings()?;
+            // Should it fail, the platform rings again.
+            channel::finish(&self.env, sessions(&settings)?, self).await?;
             return Response::empty();
         }
         self.load()?;
@@ -461,6 +483,11 @@ impl PaymentObject {
         let settings = self.settings()?;
         Ok(self.purchase.borrow().as_ref().and_then(|purchase| kept(purchase, &settings)))
     }
+}
+
+fn sessions(settings: &Settings) -> Result<&SessionConfig> {
+    let session = settings.config.payment.as_ref().and_then(|payment| payment.session.as_ref());
+    session.ok_or_else(|| Error::RustError("sessions are off".to_owned()))
 }
 
 /// Whether what an object keeps is of no use any more when its alarm rings: a backend's request id or a payment's name that

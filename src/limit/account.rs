@@ -561,7 +561,7 @@ fn unpaid(
     purse: Option<&Purse>,
     now: Millis,
 ) -> Verdict {
-    let offer = Some(SaleTerms { price, grants: Vec::new(), one_call: true });
+    let offer = Some(SaleTerms { price, grants: Vec::new(), single: Vec::new(), one_call: true });
     Verdict::Denied(match decide(allowance.clone(), policy, need, purse, "", now).1 {
         Verdict::Denied(denied) => Denied { offer, ..denied },
         Verdict::Admitted(_) | Verdict::NoAccess => {
@@ -750,7 +750,13 @@ fn terms(
         grants.iter().fold(allowance.clone(), |paid, grant| paid.granted(&grant.limit, grant.quantity, now));
     let credits = grants.iter().find(|grant| grant.limit == CREDITS);
     let credits = credits.map(|grant| grant.quantity).unwrap_or_default();
-    let purse = purse.map(|purse| purse.clone().with(credits));
-    let helps = self::deniers(&paid, policy, need, purse.as_ref(), now).is_empty();
-    helps.then_some(SaleTerms { price: sale.price, grants, one_call: false })
+    let refilled = purse.map(|purse| purse.clone().with(credits));
+    let helps = self::deniers(&paid, policy, need, refilled.as_ref(), now).is_empty();
+    let single: Vec<Grant> = grants.iter().map(|grant| need.grant(policy, grant)).collect();
+    let passes =
+        single.iter().fold(allowance.clone(), |paid, grant| paid.granted(&grant.limit, grant.quantity, now));
+    // What was used past a limit, by final units, must be bought too; and credits are sold by the refill.
+    let suffices = self::deniers(&passes, policy, need, purse, now).is_empty();
+    let single = if suffices { single } else { grants.clone() };
+    helps.then_some(SaleTerms { price: sale.price, grants, single, one_call: false })
 }

@@ -144,6 +144,9 @@ pub struct SaleTerms {
     /// Whether it pays for one call, and adds to no limit.
     #[serde(default, skip_serializing_if = "is_default")]
     pub one_call: bool,
+    /// What this request alone needs of each of them: for who pays by the request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub single: Vec<Grant>,
 }
 
 /// What a payment adds to a limit.

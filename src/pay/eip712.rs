@@ -60,7 +60,7 @@ impl Domain {
         )
     }
 
-    fn digest(&self, message: [u8; 32]) -> [u8; 32] {
+    pub(in crate::pay) fn digest(&self, message: [u8; 32]) -> [u8; 32] {
         typed_digest(self.separator(), message)
     }
 }

@@ -12,6 +12,7 @@ pub mod evm;
 mod fault;
 pub mod proof;
 mod receipt;
+pub mod session;
 
 pub use fault::CredentialFault;
 pub use receipt::Receipt;

@@ -38,6 +38,27 @@ impl ProblemKind {
             Self::InvalidPayload => {
                 "The credential answers a challenge of this gate, but its payload or source is not what the challenge's method asks for."
             }
+            Self::ChannelNotFound => {
+                "A session spends from a payment channel, and the one that the credential names was never opened at this gate, or pays somebody else."
+            }
+            Self::ChannelFinalized => {
+                "The payment channel was closed, or its payer asked the chain to close it: vouchers on it are worth nothing here any more."
+            }
+            Self::InvalidVoucher => {
+                "A voucher of a session is a signed promise, and what stands in place of the signature is none that the escrow would take."
+            }
+            Self::SignerMismatch => {
+                "The voucher was signed, but not by the signer of its payment channel; or something of it was changed after it was signed."
+            }
+            Self::AmountExceedsDeposit => {
+                "A voucher is good for what is locked in its payment channel, and this one promises more."
+            }
+            Self::DeltaTooSmall => {
+                "Vouchers are for the total of all requests so far, so each is higher than the one before it, and covers what was spent."
+            }
+            Self::InsufficientBalance => {
+                "What the vouchers of the payment channel promise is spent up to less than this request costs."
+            }
             Self::NoAccess => {
                 "Each client has a plan, and a plan lists the endpoints that it gives access to. This one is not among them."
             }

@@ -161,17 +161,33 @@ impl Challenge {
     /// # Errors
     /// It is not ours, was altered, is another endpoint's, or has expired.
     pub fn check(&self, keys: &ChallengeKeys, place: Place<'_>, now: Millis) -> Result<(), CredentialFault> {
+        self.check_issue(keys, place, now)?;
+        if self.is_for(place.endpoint) { Ok(()) } else { Err(CredentialFault::OtherEndpoint) }
+    }
+
+    /// Checks that this gate issued it, for whatever endpoint, and that its time is not over.
+    ///
+    /// # Errors
+    /// It is not ours, was altered, or has expired.
+    pub fn check_issue(
+        &self,
+        keys: &ChallengeKeys,
+        place: Place<'_>,
+        now: Millis,
+    ) -> Result<(), CredentialFault> {
         if !keys.bound(self) || self.realm != place.realm {
             return Err(CredentialFault::UnknownChallenge);
         }
         if self.expires_at().is_none_or(|expires| now >= expires) {
             return Err(CredentialFault::Expired);
         }
-        if self.scope().as_deref() == Some(&scope(place.endpoint)) {
-            Ok(())
-        } else {
-            Err(CredentialFault::OtherEndpoint)
-        }
+        Ok(())
+    }
+
+    /// Whether it was issued for that endpoint.
+    #[must_use]
+    pub fn is_for(&self, endpoint: &str) -> bool {
+        self.scope().as_deref() == Some(&scope(endpoint))
     }
 
     /// Until when it can be answered; a challenge that does not say so cannot be.

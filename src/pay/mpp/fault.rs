@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::credential::MAX_CREDENTIAL_BYTES;
+use super::session::channel::ChannelFault;
 use crate::pay::x402::PaymentRefused;
 use crate::problem::ProblemKind;
 
@@ -35,6 +36,14 @@ pub enum CredentialFault {
     WrongSigner,
     /// The transfer that it authorises does not pay what is asked.
     Refused(PaymentRefused),
+    /// Its channel does not do what it asks for.
+    Channel(ChannelFault),
+}
+
+impl From<ChannelFault> for CredentialFault {
+    fn from(fault: ChannelFault) -> Self {
+        Self::Channel(fault)
+    }
 }
 
 impl From<PaymentRefused> for CredentialFault {
@@ -59,6 +68,7 @@ impl CredentialFault {
             Self::Expired => ProblemKind::PaymentExpired,
             Self::WrongPayload(_) | Self::WrongSource => ProblemKind::InvalidPayload,
             Self::OtherChallenge | Self::WrongSigner | Self::Refused(_) => ProblemKind::VerificationFailed,
+            Self::Channel(fault) => fault.problem(),
         }
     }
 
@@ -77,6 +87,7 @@ impl CredentialFault {
             Self::WrongSource => "invalid_source",
             Self::WrongSigner => "invalid_signature",
             Self::Refused(refused) => refused.reason(),
+            Self::Channel(fault) => fault.reason(),
         }
     }
 }
@@ -108,6 +119,7 @@ impl fmt::Display for CredentialFault {
             ),
             Self::WrongSigner => f.write_str("the wallet that the source names did not sign this"),
             Self::Refused(refused) => refused.fmt(f),
+            Self::Channel(fault) => fault.fmt(f),
         }
     }
 }

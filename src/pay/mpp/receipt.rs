@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::challenge::Challenge;
+use super::session::channel::ChannelStanding;
 use super::{encode, object};
 use crate::time::Millis;
 
@@ -15,6 +16,8 @@ pub struct Receipt<'a> {
     pub reference: &'a str,
     /// The chain that it happened on; a proof happens on none.
     pub chain_id: Option<u64>,
+    /// Where the channel of a session stands then.
+    pub channel: Option<ChannelStanding>,
     /// When it was settled.
     pub at: Millis,
 }
@@ -33,6 +36,11 @@ impl Receipt<'_> {
         ]);
         if let Some(chain_id) = self.chain_id {
             receipt.insert("chainId".to_owned(), json!(chain_id));
+        }
+        if let Some(standing) = self.channel {
+            receipt.insert("channelId".to_owned(), json!(standing.channel));
+            receipt.insert("acceptedCumulative".to_owned(), json!(standing.accepted));
+            receipt.insert("spent".to_owned(), json!(standing.spent));
         }
         encode(&receipt)
     }

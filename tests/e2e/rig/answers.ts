@@ -13,7 +13,7 @@ export async function problem(response: Response, status: number, type: string):
   assert.equal(response.status, status, text.slice(0, 500));
   assert.match(response.headers.get("content-type") ?? "", /^application\/problem\+json/);
   const body = JSON.parse(text);
-  const expected = status === 402 ? `${SHARED}${type}` : `/_tollgate/problems/${type}`;
+  const expected = status === 402 || status === 410 ? `${SHARED}${type}` : `/_tollgate/problems/${type}`;
   // Whether the type of an own problem is relative or absolute is the gate's choice.
   assert.ok(String(body.type).endsWith(expected), `type ${body.type} is not ${expected}`);
   assert.equal(body.status, status);

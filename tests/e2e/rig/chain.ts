@@ -114,7 +114,7 @@ async function startAnvil() {
 }
 
 /** The binary itself, not the package's launcher: a launcher that is killed leaves its child behind. */
-function anvilBinary(): string {
+export function anvilBinary(): string {
   const os = process.platform === "win32" ? "win32" : process.platform;
   const cpu = process.arch === "x64" ? "amd64" : process.arch;
   const suffix = process.platform === "win32" ? ".exe" : "";

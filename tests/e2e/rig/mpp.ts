@@ -1,10 +1,14 @@
 // Clients that speak MPP: the stock mppx client, and, for tests that must send a credential by hand, the credentials that the
 // same package makes. Nothing here knows how the gate works.
 import { Challenge, Credential, Receipt } from "mppx";
-import { Mppx, evm, tempo } from "mppx/client";
-import type { Method } from "mppx/client";
+import { Mppx, evm, tempo as tempoMethods } from "mppx/client";
+import type { Method, SessionManager, SessionMethod } from "mppx/client";
 import type { Wallet } from "./chain.ts";
 import type { Fetch } from "./clients.ts";
+import { ESCROW } from "./tempo.ts";
+import type { Tempo } from "./tempo.ts";
+
+export type { SessionMethod };
 
 /** The stock mppx client around `fetch`, which pays with USDC. */
 export function payingMpp(fetch: Fetch, wallet: Wallet): Fetch {
@@ -21,12 +25,24 @@ export function eitherMpp(fetch: Fetch, wallet: Wallet): Fetch {
   return client(fetch, [proving(wallet), charging(wallet)]);
 }
 
+/** The stock client's way to answer session challenges; a deposit of one dollar. */
+export function sessionMethod(tempo: Tempo, payer: Wallet): SessionMethod {
+  const { account } = payer;
+  return tempoMethods.sessionLegacy.method({ account, getClient: () => tempo.client(), maxDeposit: "1", escrowContract: ESCROW });
+}
+
+/** The stock session client around `fetch`. */
+export function sessionManager(tempo: Tempo, payer: Wallet, fetch: Fetch): SessionManager {
+  const { account } = payer;
+  return tempoMethods.sessionLegacy({ account, getClient: () => tempo.client(), maxDeposit: "1", escrowContract: ESCROW, fetch });
+}
+
 function client(fetch: Fetch, methods: Method[]): Fetch {
   return Mppx.create({ methods, fetch, polyfill: false }).fetch;
 }
 
 const charging = (wallet: Wallet) => evm.charge({ account: wallet.account, currencies: [evm.assets.baseSepolia.USDC] });
-const proving = (wallet: Wallet) => tempo.charge({ account: wallet.account });
+const proving = (wallet: Wallet) => tempoMethods.charge({ account: wallet.account });
 
 /** The challenges of a 402, as mppx reads them. */
 export function challenges(response: Response): Challenge[] {

@@ -15,7 +15,34 @@ declare module "mppx/client" {
 
   export const tempo: {
     charge(parameters: { account: PrivateKeyAccount }): Method;
+    sessionLegacy: {
+      (parameters: SessionParameters & { fetch: typeof globalThis.fetch }): SessionManager;
+      method(parameters: SessionParameters): SessionMethod;
+    };
   };
+
+  interface SessionParameters {
+    account: PrivateKeyAccount;
+    getClient: () => unknown;
+    maxDeposit: string;
+    escrowContract: `0x${string}`;
+  }
+
+  export interface SessionMethod extends Method {
+    createCredential(parameters: { challenge: unknown; context?: { [member: string]: string } }): Promise<string>;
+  }
+
+  export interface SessionReceipt {
+    channelId: string;
+    acceptedCumulative: string;
+    spent: string;
+  }
+
+  export interface SessionManager {
+    readonly channelId: string | undefined;
+    fetch(input: string, init?: RequestInit): Promise<Response & { receipt: SessionReceipt | null; channelId: string | null }>;
+    close(): Promise<SessionReceipt | undefined>;
+  }
 
   export const Mppx: {
     create(config: { methods: readonly Method[]; fetch: typeof globalThis.fetch; polyfill: false }): {

@@ -1,0 +1,47 @@
+//! `[vars.TOLLGATE.payment.session]`: the escrow of payment channels, and the chain node that is asked about them.
+
+use url::Url;
+
+use crate::config::table::{Faults, Table, number, parsed};
+use crate::pay::eip712::Address;
+use crate::pay::mpp::session::Escrow;
+use crate::pay::offer::EvmTender;
+
+/// Where sessions' channels are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionConfig {
+    /// The escrow.
+    pub escrow: Escrow,
+    /// A node of its chain.
+    pub rpc: Url,
+}
+
+/// Reads the table. `tender` is what is paid with otherwise; `rpc` is the node that stands beside the table.
+pub(super) fn read(
+    mut t: Table<'_>,
+    tender: Option<&EvmTender>,
+    rpc: Option<Url>,
+    faults: &mut Faults,
+) -> Option<SessionConfig> {
+    let contract = t.required("escrow", parsed::<Address>, faults);
+    let chain_id = t.required("chain_id", number::<u64>, faults);
+    let currency = t.required("currency", parsed::<Address>, faults);
+    let decimals = t.optional("decimals", number::<u8>, faults).unwrap_or(6);
+    let rpc = t.optional("rpc", super::rpc, faults).or(rpc);
+    let name = t.name_of("decimals");
+    t.finish(faults);
+    let tender = tender?;
+    if decimals != tender.asset.decimals {
+        let others = tender.asset.decimals;
+        faults.add(name, format!("must be {others}, as of the asset above: bills add up what both paid"));
+        return None;
+    }
+    let escrow = Escrow {
+        contract: contract?,
+        chain_id: chain_id?,
+        currency: currency?,
+        decimals,
+        payee: tender.pay_to,
+    };
+    Some(SessionConfig { escrow, rpc: rpc? })
+}

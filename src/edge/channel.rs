@@ -1,0 +1,154 @@
+//! A session's channel in an object of its own: what it is asked, stored before anything follows from it.
+
+use worker::wasm_bindgen::JsValue;
+use worker::{Env, Error, Result};
+
+use super::record::{self, Storage};
+use super::{chain_node, clock, ledger, objects};
+use crate::config::payment::SessionConfig;
+use crate::contract::{AccountCall, Attempt, Charged, Credit, Done};
+use crate::limit::decision::Decision;
+use crate::pay::eip712::Hash32;
+use crate::pay::mpp::session::action::Action;
+use crate::pay::mpp::session::channel::{Channel, ChannelFault, ChannelStanding, Charge, StoredChannel};
+
+/// What a channel says, if it does what it is asked.
+type Said<T> = std::result::Result<T, ChannelFault>;
+
+const PUT: &str = "INSERT INTO channels (id, chain_id, escrow, payer, deposit, accepted, spent, signature, closed, updated_at) \
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO UPDATE SET deposit = excluded.deposit, \
+accepted = excluded.accepted, spent = excluded.spent, signature = excluded.signature, closed = excluded.closed, \
+updated_at = excluded.updated_at";
+
+/// Does what a session's credential asks.
+pub(super) async fn act(
+    session: &SessionConfig,
+    store: &impl Storage,
+    action: Action,
+) -> Result<Said<ChannelStanding>> {
+    let escrow = &session.escrow;
+    match action {
+        Action::Voucher(voucher) => change(store, |channel| channel.accept(escrow, &voucher)),
+        Action::Close(last) => change(store, |channel| channel.close(escrow, &last)),
+        Action::Open(transaction, first) => {
+            if load(store)?.is_some() {
+                return change(store, |channel| channel.accept(escrow, &first));
+            }
+            let on_chain = match chain_node::carry_out(session, &transaction, &first.channel).await {
+                Ok(on_chain) => on_chain,
+                Err(fault) => return Ok(Err(fault)),
+            };
+            // Another request may have been faster.
+            if load(store)?.is_some() {
+                return change(store, |channel| channel.accept(escrow, &first));
+            }
+            keep(store, Channel::open(escrow, &on_chain, &first))
+        }
+        Action::TopUp(transaction, channel) => {
+            if load(store)?.is_none() {
+                return Ok(Err(ChannelFault::NotFound));
+            }
+            match chain_node::carry_out(session, &transaction, &channel).await {
+                Ok(on_chain) => change(store, |channel| channel.topped_up(escrow, &on_chain)),
+                Err(fault) => Ok(Err(fault)),
+            }
+        }
+    }
+}
+
+/// Charges a request, and lets the session's account decide about it with what it paid for. Should the process die in
+/// between, [`finish`] brings the account what was spent.
+pub(super) async fn charge(
+    (env, session): (&Env, &SessionConfig),
+    store: &impl Storage,
+    charge: Charge,
+    attempt: Attempt,
+) -> Result<Said<Charged>> {
+    let Some(channel) = load(store)? else { return Ok(Err(ChannelFault::NotFound)) };
+    let id = channel.standing().channel;
+    let (channel, credit) = match channel.charge(&session.escrow, charge) {
+        Ok(charged) => charged,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    let standing = channel.standing();
+    save(store, channel)?;
+    let decision = bring(env, store, &id, credit, Some(attempt)).await?;
+    let decision = decision.ok_or_else(|| Error::RustError("a credit without its decision".to_owned()))?;
+    Ok(Ok(Charged { standing, decision }))
+}
+
+/// Brings the account what was spent and may not have reached it, and the ledger where the channel stands.
+pub(super) async fn finish(env: &Env, session: &SessionConfig, store: &impl Storage) -> Result<()> {
+    let Some(channel) = load(store)? else { return Ok(()) };
+    let id = channel.standing().channel;
+    for credit in channel.charges().to_vec() {
+        bring(env, store, &id, credit, None).await?;
+    }
+    match load(store)? {
+        Some(channel) => put(env, session, &channel).await,
+        None => Ok(()),
+    }
+}
+
+async fn bring(
+    env: &Env,
+    store: &impl Storage,
+    channel: &Hash32,
+    credit: Credit,
+    attempt: Option<Attempt>,
+) -> Result<Option<Decision>> {
+    let account = Channel::account(channel).ok_or_else(|| Error::RustError("no account".to_owned()))?;
+    let payment = credit.payment.clone();
+    let decision = objects::account(env, &account, AccountCall::Credit(credit, attempt)).await?;
+    // Stored first: once acknowledged, the same credit would count again.
+    if let Some(channel) = load(store)? {
+        save(store, channel.credited(&payment))?;
+    }
+    objects::account::<Done>(env, &account, AccountCall::Acknowledge(payment)).await?;
+    Ok(decision)
+}
+
+fn change(
+    store: &impl Storage,
+    change: impl FnOnce(Channel) -> Said<Channel>,
+) -> Result<Said<ChannelStanding>> {
+    match load(store)? {
+        Some(channel) => keep(store, change(channel)),
+        None => Ok(Err(ChannelFault::NotFound)),
+    }
+}
+
+fn keep(store: &impl Storage, changed: Said<Channel>) -> Result<Said<ChannelStanding>> {
+    match changed {
+        Ok(channel) => {
+            let standing = channel.standing();
+            save(store, channel).map(|()| Ok(standing))
+        }
+        Err(fault) => Ok(Err(fault)),
+    }
+}
+
+fn load(store: &impl Storage) -> Result<Option<Channel>> {
+    Ok(record::load(store)?.map(|StoredChannel::ChannelV1(channel)| channel))
+}
+
+fn save(store: &impl Storage, channel: Channel) -> Result<()> {
+    record::save(store, &StoredChannel::ChannelV1(channel))
+}
+
+async fn put(env: &Env, session: &SessionConfig, channel: &Channel) -> Result<()> {
+    let ChannelStanding { channel: id, payer, deposit, accepted, spent } = channel.standing();
+    let statement = ledger::database(env)?.prepare(PUT).bind(&[
+        id.to_string().into(),
+        ledger::number(session.escrow.chain_id),
+        session.escrow.contract.to_string().into(),
+        payer.to_string().into(),
+        deposit.to_string().into(),
+        accepted.to_string().into(),
+        spent.to_string().into(),
+        channel.signature().into(),
+        JsValue::from(i32::from(channel.is_closed())),
+        ledger::number(clock::now().get()),
+    ])?;
+    statement.run().await.map(|_| ())
+}

@@ -1,0 +1,311 @@
+//! The accounting of one channel: deposit, what vouchers allow, and what was spent (draft-tempo-session-00, "Server-Side
+//! Accounting"). A value; its Durable Object stores it after each step.
+//!
+//! What must stay true, in whatever order and however often things are asked:
+//! - `spent` ≤ `accepted` ≤ `deposit`, and none of the three ever falls, but for `accepted` when the channel is closed with
+//!   a last voucher;
+//! - `accepted` is the amount of a voucher that the channel's signer signed, and that voucher is kept;
+//! - what was spent is credited to the session's account, once, or stands in `charges` until it is;
+//! - a closed channel takes and spends nothing.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Escrow;
+use super::escrow::OnChain;
+use super::voucher::Voucher;
+use crate::client::AccountId;
+use crate::contract::Credit;
+use crate::endpoint::EndpointName;
+use crate::limit::decision::Grant;
+use crate::pay::amount::Amount;
+use crate::pay::eip712::{Address, Hash32};
+use crate::pay::x402::PaymentId;
+use crate::problem::ProblemKind;
+
+/// A channel. See the module for what must stay true of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Channel {
+    id: Hash32,
+    payer: Address,
+    signer: Address,
+    deposit: Amount,
+    accepted: Amount,
+    spent: Amount,
+    /// The signature of the voucher of `accepted`: with it the payee redeems that amount.
+    signature: String,
+    closed: bool,
+    /// How many charges there were.
+    count: u64,
+    /// Charges of which it is not known whether the account has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    charges: Vec<Credit>,
+}
+
+/// How a channel is stored, with the version of its form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoredChannel {
+    /// The first form.
+    ChannelV1(Channel),
+}
+
+/// Where a channel stands, as its payer is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChannelStanding {
+    /// The channel.
+    pub channel: Hash32,
+    /// Who deposited.
+    pub payer: Address,
+    /// What is locked in it.
+    pub deposit: Amount,
+    /// The highest voucher.
+    pub accepted: Amount,
+    /// What was spent of it.
+    pub spent: Amount,
+}
+
+/// Why a channel does not do what it is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChannelFault {
+    /// No such channel was opened here.
+    NotFound,
+    /// It is closed, or being closed.
+    Finalized,
+    /// The voucher's signature is none.
+    InvalidSignature,
+    /// Another than the channel's signer signed the voucher.
+    SignerMismatch,
+    /// The voucher is of more than the deposit.
+    AmountExceedsDeposit,
+    /// The voucher is of less than an earlier one, or than what was spent.
+    DeltaTooSmall,
+    /// The vouchers do not cover the request: the next one must be of at least this.
+    InsufficientBalance(Amount),
+    /// The chain refused the transaction, or it was reverted.
+    TransactionRefused,
+    /// The chain could not be asked, or did not confirm the transaction in time; the same credential may come again.
+    ChainUnavailable,
+}
+
+impl ChannelFault {
+    /// The problem of paymentauth.org that it is.
+    #[must_use]
+    pub const fn problem(&self) -> ProblemKind {
+        match self {
+            Self::NotFound => ProblemKind::ChannelNotFound,
+            Self::Finalized => ProblemKind::ChannelFinalized,
+            Self::InvalidSignature => ProblemKind::InvalidVoucher,
+            Self::SignerMismatch => ProblemKind::SignerMismatch,
+            Self::AmountExceedsDeposit => ProblemKind::AmountExceedsDeposit,
+            Self::DeltaTooSmall => ProblemKind::DeltaTooSmall,
+            Self::InsufficientBalance(_) => ProblemKind::InsufficientBalance,
+            Self::TransactionRefused => ProblemKind::VerificationFailed,
+            Self::ChainUnavailable => ProblemKind::FacilitatorUnavailable,
+        }
+    }
+
+    /// The code of the reason, for programs.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::NotFound => "channel_not_found",
+            Self::Finalized => "channel_finalized",
+            Self::InvalidSignature => "invalid_signature",
+            Self::SignerMismatch => "signer_mismatch",
+            Self::AmountExceedsDeposit => "amount_exceeds_deposit",
+            Self::DeltaTooSmall => "delta_too_small",
+            Self::InsufficientBalance(_) => "insufficient_balance",
+            Self::TransactionRefused => "transaction_refused",
+            Self::ChainUnavailable => "chain_unavailable",
+        }
+    }
+}
+
+impl fmt::Display for ChannelFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound => f.write_str("no such channel pays this gate; open one"),
+            Self::Finalized => f.write_str("the channel is closed, or being closed; open another"),
+            Self::InvalidSignature => {
+                f.write_str("the voucher's signature is not one of 65 bytes with a low s and a v of 27 or 28")
+            }
+            Self::SignerMismatch => f.write_str("another than the channel's signer signed the voucher"),
+            Self::AmountExceedsDeposit => f.write_str("the voucher is of more than the deposit; top it up"),
+            Self::DeltaTooSmall => {
+                f.write_str("the voucher is of less than an earlier one, or than what was spent")
+            }
+            Self::InsufficientBalance(required) => {
+                write!(
+                    f,
+                    "the vouchers do not cover this request; the next must be of at least {required} in all"
+                )
+            }
+            Self::TransactionRefused => f.write_str("the chain refused or reverted the transaction"),
+            Self::ChainUnavailable => {
+                f.write_str("the chain did not confirm the transaction in time; send the same again")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ChannelFault {}
+
+/// What a request is charged for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Charge {
+    /// What it costs.
+    pub cost: Amount,
+    /// The endpoint whose limits the charge adds to.
+    pub endpoint: EndpointName,
+    /// What it adds.
+    pub grants: Vec<Grant>,
+}
+
+impl Channel {
+    /// A channel that the chain knows, with its first voucher.
+    ///
+    /// # Errors
+    /// The channel cannot be redeemed here, or the voucher is not good.
+    pub fn open(escrow: &Escrow, on_chain: &OnChain, first: &Voucher) -> Result<Self, ChannelFault> {
+        on_chain.check(escrow)?;
+        let channel = Self {
+            id: first.channel,
+            payer: on_chain.payer,
+            signer: on_chain.signer(),
+            deposit: on_chain.deposit,
+            // What was paid out before cannot be spent here.
+            accepted: on_chain.settled,
+            spent: on_chain.settled,
+            signature: String::new(),
+            closed: false,
+            count: 0,
+            charges: Vec::new(),
+        };
+        channel.accept(escrow, first)
+    }
+
+    /// The account of the session.
+    #[must_use]
+    pub fn account(channel: &Hash32) -> Option<AccountId> {
+        format!("session:{channel}").parse().ok()
+    }
+
+    /// The signature of the highest voucher: with it the payee redeems what was accepted.
+    #[must_use]
+    pub fn signature(&self) -> &str {
+        &self.signature
+    }
+
+    /// Whether it was closed.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub const fn standing(&self) -> ChannelStanding {
+        ChannelStanding {
+            channel: self.id,
+            payer: self.payer,
+            deposit: self.deposit,
+            accepted: self.accepted,
+            spent: self.spent,
+        }
+    }
+
+    /// Takes a voucher. One of the same amount again changes nothing.
+    ///
+    /// # Errors
+    /// The channel is closed, or the voucher is not the signer's, of less than an earlier one or of more than the deposit.
+    pub fn accept(mut self, escrow: &Escrow, voucher: &Voucher) -> Result<Self, ChannelFault> {
+        self.check(escrow, voucher)?;
+        if voucher.cumulative < self.accepted {
+            return Err(ChannelFault::DeltaTooSmall);
+        }
+        self.accepted = voucher.cumulative;
+        self.signature.clone_from(&voucher.signature);
+        Ok(self)
+    }
+
+    fn check(&self, escrow: &Escrow, voucher: &Voucher) -> Result<(), ChannelFault> {
+        if self.closed {
+            return Err(ChannelFault::Finalized);
+        }
+        voucher.check(escrow, self.signer)?;
+        if voucher.cumulative > self.deposit { Err(ChannelFault::AmountExceedsDeposit) } else { Ok(()) }
+    }
+
+    /// Takes note of what the chain has locked now.
+    ///
+    /// # Errors
+    /// The channel is closed, here or there, or the deposit did not grow.
+    pub fn topped_up(mut self, escrow: &Escrow, on_chain: &OnChain) -> Result<Self, ChannelFault> {
+        on_chain.check(escrow)?;
+        if self.closed {
+            return Err(ChannelFault::Finalized);
+        }
+        self.deposit = self.deposit.max(on_chain.deposit);
+        Ok(self)
+    }
+
+    /// Spends what a request costs. The credit stands in [`Channel::charges`] until it is told to be done.
+    ///
+    /// # Errors
+    /// The channel is closed, or its vouchers do not cover it.
+    pub fn charge(mut self, escrow: &Escrow, charge: Charge) -> Result<(Self, Credit), ChannelFault> {
+        if self.closed {
+            return Err(ChannelFault::Finalized);
+        }
+        let required = self.spent.checked_add(charge.cost).ok_or(ChannelFault::AmountExceedsDeposit)?;
+        if required > self.accepted {
+            return Err(ChannelFault::InsufficientBalance(required));
+        }
+        let count = self.count.saturating_add(1);
+        let payment = PaymentId::of(&format!("{}:{count}", escrow.name_of(&self.id)));
+        let Charge { cost, endpoint, grants } = charge;
+        let credit = Credit { payment, endpoint, grants, amount: cost };
+        self.spent = required;
+        self.count = count;
+        self.charges.push(credit.clone());
+        Ok((self, credit))
+    }
+
+    /// What was spent and may not have been credited.
+    #[must_use]
+    pub fn charges(&self) -> &[Credit] {
+        &self.charges
+    }
+
+    /// Notes that the account has that credit, and that it will not be repeated.
+    #[must_use]
+    pub fn credited(mut self, payment: &PaymentId) -> Self {
+        self.charges.retain(|credit| credit.payment != *payment);
+        self
+    }
+
+    /// Closes it with a last voucher, which covers what was spent and may be of less than an earlier one: it is what the
+    /// payee redeems. Closing again with the same voucher changes nothing.
+    ///
+    /// # Errors
+    /// It was closed with another voucher, or the voucher is not good or does not cover what was spent.
+    pub fn close(mut self, escrow: &Escrow, last: &Voucher) -> Result<Self, ChannelFault> {
+        if self.closed && self.accepted == last.cumulative && self.signature == last.signature {
+            return Ok(self);
+        }
+        self.check(escrow, last)?;
+        if last.cumulative < self.spent {
+            return Err(ChannelFault::DeltaTooSmall);
+        }
+        self.accepted = last.cumulative;
+        self.signature.clone_from(&last.signature);
+        self.closed = true;
+        Ok(self)
+    }
+}

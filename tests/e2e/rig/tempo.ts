@@ -1,0 +1,94 @@
+// A local Tempo chain: anvil in its Tempo mode, with an escrow for payment channels, and payers that hold pathUSD. The stock
+// session client opens and tops up channels on it as on the real network.
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { createClient, createTestClient, getAddress, http } from "viem";
+import type { Address } from "viem";
+import { mnemonicToAccount } from "viem/accounts";
+import { tempoModerato } from "viem/tempo/chains";
+import { anvilBinary } from "./chain.ts";
+import type { Wallet } from "./chain.ts";
+import { ESCROW_CODE } from "./escrow/code.ts";
+import { hold, holdChild, release } from "./lifetime.ts";
+import { readBody, serve } from "./server.ts";
+
+export const TEMPO_CHAIN_ID = 42431;
+/** A precompile that holds balances for the accounts that anvil funds. */
+export const PATH_USD: Address = getAddress("0x20c0000000000000000000000000000000000000");
+export const ESCROW: Address = getAddress("0x5e55100000000000000000000000000000000001");
+
+const MNEMONIC = "test test test test test test test test test test test junk";
+/** Anvil estimates too little for a call into a token's precompile. */
+const GAS = 2_000_000;
+
+export type Tempo = Awaited<ReturnType<typeof startTempo>>;
+
+export async function startTempo() {
+  const anvil = await startAnvil();
+  const test = createTestClient({ mode: "anvil", transport: http(anvil.url) });
+  await test.setCode({ address: ESCROW, bytecode: ESCROW_CODE });
+  const proxy = await serve(async (request, response) => {
+    const { id, ...call } = JSON.parse((await readBody(request)).toString());
+    response.setHeader("Content-Type", "application/json");
+    response.end(JSON.stringify({ ...await ask(anvil.url, withGas(call)), id }));
+  });
+  let payers = 2;
+  const tempo = {
+    url: proxy.url,
+    /** How the stock client reaches the chain. */
+    client: () => createClient({ chain: { ...tempoModerato, id: TEMPO_CHAIN_ID }, transport: http(proxy.url), pollingInterval: 100 }),
+    /** Somebody with pathUSD. One for each channel: anvil mines one expiring transaction of each. */
+    payer(): Wallet {
+      const account = mnemonicToAccount(MNEMONIC, { addressIndex: payers++ });
+      return { account: account as never, address: account.address, key: "0x" };
+    },
+    async stop(): Promise<void> {
+      release(tempo);
+      await proxy.stop();
+      await anvil.stop();
+    },
+  };
+  return hold(tempo);
+}
+
+type Call = { method: string; params: any[] };
+
+function withGas(call: Call): Call {
+  if (call.method !== "eth_fillTransaction" && call.method !== "eth_estimateGas") return call;
+  const [transaction, ...rest] = call.params;
+  return { ...call, params: [{ ...transaction, gas: `0x${GAS.toString(16)}` }, ...rest] };
+}
+
+async function ask(url: string, call: Call): Promise<object> {
+  const response = await fetch(url, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ ...call, id: 1, jsonrpc: "2.0" }),
+  });
+  const answer = await response.json() as object;
+  if (process.env["TEMPO_LOGS"]) console.error(call.method, JSON.stringify(call.params).slice(0, 300), JSON.stringify(answer).slice(0, 400));
+  return answer;
+}
+
+/** Blocks come by the clock: an expiring transaction is for the time at which it is mined. */
+async function startAnvil() {
+  const now = String(Math.floor(Date.now() / 1000));
+  const options = ["-n", "tempo", "--chain-id", String(TEMPO_CHAIN_ID), "--port", "0", "--block-time", "1", "--timestamp", now, "--mnemonic", MNEMONIC, "--accounts", "30"];
+  const child = holdChild(spawn(anvilBinary(), options, { stdio: ["ignore", "pipe", "inherit"] }));
+  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  const url = await new Promise<string>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", (code) => reject(new Error(`anvil exited with ${code} before it listened`)));
+    createInterface({ input: child.stdout! }).on("line", (line) => {
+      const address = /^Listening on (\S+)/.exec(line)?.[1];
+      if (address) resolve(`http://${address}`);
+    });
+  });
+  return {
+    url,
+    async stop(): Promise<void> {
+      child.kill("SIGTERM");
+      await exited;
+    },
+  };
+}

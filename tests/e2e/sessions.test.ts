@@ -1,0 +1,183 @@
+// MPP sessions: the stock session client opens a payment channel on a Tempo chain and spends from it by vouchers; what a
+// voucher may not do; and an agent that keeps its own limits from whatever address it calls.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { exhaust, poor, problem, remaining, served } from "./rig/answers.ts";
+import type { Wallet } from "./rig/chain.ts";
+import type { Fetch } from "./rig/clients.ts";
+import { eventually } from "./rig/eventually.ts";
+import type { Gate, Table } from "./rig/gate.ts";
+import { altered, authorization, challenges, receipt, sessionManager, sessionMethod } from "./rig/mpp.ts";
+import type { SessionMethod } from "./rig/mpp.ts";
+import { ESCROW, PATH_USD, TEMPO_CHAIN_ID, startTempo } from "./rig/tempo.ts";
+import type { Tempo } from "./rig/tempo.ts";
+import { PAYEE, bucketPlan, startWorld } from "./rig/world.ts";
+import type { World } from "./rig/world.ts";
+
+let world: World;
+let tempo: Tempo;
+let gate: Gate;
+
+const session = (more: Table = {}): Table => ({ escrow: ESCROW, chain_id: TEMPO_CHAIN_ID, currency: PATH_USD, ...more });
+const free = bucketPlan()["free"];
+const plans = {
+  free,
+  agents: {
+    name: "Agents",
+    endpoints: {
+      "/dear": { bucket: { capacity: 1, refill_rate: 0.001 }, over_limit: "pay", price: "0.4", refill: 4 },
+      "*": { bucket: { capacity: 1, refill_rate: 0.001 }, over_limit: "pay", price: "0.001", refill: 3 },
+    },
+  },
+};
+
+before(async () => {
+  [world, tempo] = await Promise.all([startWorld(), startTempo()]);
+  gate = await world.gate({
+    plans,
+    settings: { default_plans: { session: "agents" } },
+    payment: { session: session({ rpc: tempo.url }) },
+  });
+});
+
+after(async () => await world.stop());
+
+/** The session challenge of a 402. */
+const asked = (denied: Response) => challenges(denied).find(({ intent }) => intent === "session")!;
+
+/** A channel of a new payer with a first voucher, opened at the gate; and the client that it was opened from. */
+async function opened(payer: Wallet = tempo.payer()): Promise<{ client: Fetch; method: SessionMethod; channel: string; answer: Response; denied: Response }> {
+  const { client, denied } = await poor(gate);
+  const method = sessionMethod(tempo, payer);
+  const sent = await method.createCredential({ challenge: asked(denied) });
+  const answer = await served(await client("/cpu", authorization(sent)));
+  return { client, method, channel: receipt(answer)["channelId"], answer, denied };
+}
+
+/** A voucher of that amount in all. */
+const voucher = async (method: SessionMethod, denied: Response, channel: string, cumulative: bigint, action = "voucher") =>
+  await method.createCredential({ challenge: asked(denied), context: { action, channelId: channel, cumulativeAmountRaw: String(cumulative) } });
+
+test("a 402 asks a session for the price of one request, a part of a refill's", async () => {
+  const { denied } = await poor(gate);
+  const challenge = asked(denied);
+  assert.equal(challenge.method, "tempo");
+  const { amount, currency, recipient, unitType, methodDetails } = challenge.request;
+  assert.deepEqual([amount, currency, recipient, unitType], ["250", PATH_USD, PAYEE, "request"]);
+  assert.deepEqual(methodDetails, { chainId: TEMPO_CHAIN_ID, escrowContract: ESCROW, sessionProtocol: "v1" });
+});
+
+test("the stock session client opens a channel, spends from it beyond its free allowance, and closes it", async () => {
+  const { client } = await poor(gate, "/echo");
+  const payer = tempo.payer();
+  const manager = sessionManager(tempo, payer, client);
+  const first = await manager.fetch(gate.at("/echo"));
+  await served(first);
+  assert.deepEqual([first.receipt!.acceptedCumulative, first.receipt!.spent], ["250", "0"], "the first one is free");
+  const { headers } = await first.json() as Table;
+  assert.equal(headers["tollgate-client"], `session:${first.channelId}`);
+  assert.equal(headers["tollgate-plan"], "agents");
+  // The address asks 250 of its plan; the session's own plan sells a third of 1000, rounded up, and says so.
+  const second = await manager.fetch(gate.at("/echo"));
+  assert.equal(second.status, 200, await second.clone().text());
+  assert.equal(second.receipt!.spent, "334");
+  assert.equal((await second.json() as Table)["headers"]["tollgate-payer"], payer.address.toLowerCase());
+  const closed = await manager.close();
+  assert.equal(closed!.channelId, first.channelId);
+  const closings = async () => (await gate.ledger("SELECT * FROM channels WHERE id = ? AND closed = 1", manager.channelId!))[0];
+  const row = await eventually("the ledger has what the payee redeems", closings, 20_000);
+  assert.deepEqual([row["payer"], row["spent"]], [payer.address.toLowerCase(), "334"]);
+  assert.match(row["signature"], /^0x[0-9a-f]{130}$/);
+});
+
+test("a session is one client from whatever address", async () => {
+  const { method, channel, denied } = await opened();
+  const there = gate.client();
+  await exhaust(there);
+  const answer = await there("/cpu", authorization(await voucher(method, denied, channel, 334n)));
+  assert.equal(answer.status, 402, "its free allowance is used up, and the challenge was another plan's");
+  await served(await there("/cpu", authorization(await voucher(method, answer, channel, 334n))));
+});
+
+test("a voucher does what it may and no more", async () => {
+  const { client, method, channel, denied } = await opened();
+  const send = async (cumulative: bigint, from: Response, change?: (credential: any) => void) => {
+    const sent = await voucher(method, from, channel, cumulative);
+    return await client("/cpu", authorization(change ? altered(sent, change) : sent));
+  };
+  const short = await send(300n, denied);
+  await problem(short.clone(), 402, "invalid-challenge");
+  const own = short;
+  assert.equal(asked(own).request["amount"], "334");
+  await problem(await send(333n, own), 402, "session/insufficient-balance");
+  await served(await send(334n, own));
+  await problem(await send(334n, own), 402, "session/insufficient-balance");
+  await problem(await send(333n, own), 402, "session/delta-too-small");
+  await problem(await send(2_000_000n, own), 402, "session/amount-exceeds-deposit");
+  await problem(await send(668n, own, ({ payload }) => payload.cumulativeAmount = "669"), 402, "session/signer-mismatch");
+  await problem(await send(668n, own, ({ payload }) => payload.signature = "0x12"), 402, "session/invalid-signature");
+  await problem(await send(668n, own, ({ payload }) => payload.channelId = `0x${"ab".repeat(32)}`), 410, "session/channel-not-found");
+  await problem(await send(668n, own, ({ payload }) => delete payload.channelId), 402, "invalid-payload");
+  await served(await send(668n, own));
+});
+
+test("two vouchers at once are spent one after the other, and one voucher pays once", async () => {
+  const { client, method, channel, denied } = await opened();
+  const own = await client("/cpu", authorization(await voucher(method, denied, channel, 300n)));
+  const sent = await voucher(method, own, channel, 1002n);
+  const answers = await Promise.all(Array.from({ length: 8 }, () => client("/cpu", authorization(sent))));
+  assert.equal(answers.filter(({ status }) => status === 200).length, 3, "1002 are three times 334");
+});
+
+test("a voucher for one endpoint's price never pays another's", async () => {
+  const { client, method, channel, denied } = await opened();
+  const cheap = await client("/cpu", authorization(await voucher(method, denied, channel, 300n)));
+  const dear = await client("/dear", authorization(await voucher(method, cheap, channel, 300n)));
+  assert.equal(dear.status, 200, "what is free is free");
+  const refused = await client("/dear", authorization(await voucher(method, cheap, channel, 200_000n)));
+  await problem(refused.clone(), 402, "invalid-challenge");
+  assert.equal(asked(refused).request["amount"], "100000");
+  await served(await client("/dear", authorization(await voucher(method, refused, channel, 200_000n))));
+});
+
+test("a closed channel is gone", async () => {
+  const { client, method, channel, denied } = await opened();
+  const closing = await client("/cpu", { method: "POST", ...authorization(await voucher(method, denied, channel, 250n, "close")) });
+  assert.equal(closing.status, 204);
+  await problem(await client("/cpu", authorization(await voucher(method, denied, channel, 500n))), 410, "session/channel-finalized");
+});
+
+test("a channel that nobody opened is unknown, and a transaction that the chain refuses opens none", async () => {
+  const { client, method, denied } = await opened();
+  const never = await voucher(method, denied, `0x${"cd".repeat(32)}`, 250n);
+  await problem(await client("/cpu", authorization(never)), 410, "session/channel-not-found");
+  const junk = altered(never, ({ payload }) => Object.assign(payload, { action: "open", transaction: "0x7600" }));
+  const refused = await client("/cpu", authorization(junk));
+  await problem(refused, 402, "verification-failed");
+});
+
+for (const [strategy, limits, check] of [
+  ["block", { over_limit: "block" }, async (response: Response) => await problem(response, 429, "rate-limited")],
+  ["degrade", { over_limit: "degrade" }, async (response: Response) => assert.equal((await served(response)).headers.get("tollgate-degraded"), "true")],
+] as const) {
+  test(`a session over its limit is treated as its plan says: ${strategy}`, async () => {
+    const strict = await world.gate({
+      plans: { free, agents: { name: "Agents", endpoints: { "*": { bucket: { capacity: 1, refill_rate: 0.001 }, ...limits } } } },
+      settings: { default_plans: { session: "agents" } },
+      payment: { session: session(), rpc: tempo.url },
+    });
+    const { client, denied } = await poor(strict);
+    const method = sessionMethod(tempo, tempo.payer());
+    const first = await served(await client("/cpu", authorization(await method.createCredential({ challenge: asked(denied) }))));
+    assert.equal(remaining(first), 0);
+    await check(await client("/cpu", authorization(await voucher(method, denied, receipt(first)["channelId"], 500n))));
+    await strict.stop();
+  });
+}
+
+test("without a chain node sessions are not offered", async () => {
+  const without = await world.gate({ plans, payment: { session: session() } });
+  const { denied } = await poor(without);
+  assert.equal(asked(denied), undefined);
+  await without.stop();
+});
