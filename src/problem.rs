@@ -423,10 +423,16 @@ impl ProblemKind {
         self.row().3
     }
 
-    /// The kind of that name.
+    /// What its page is called, under `/problems/`: its name as one segment of a path.
     #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    pub fn page_name(self) -> String {
+        self.name().replace('/', "-")
+    }
+
+    /// The kind whose page is called that.
+    #[must_use]
+    pub fn of_page(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.page_name() == name)
     }
 }
 
@@ -526,7 +532,7 @@ mod tests {
     #[test]
     fn every_name_is_found_again() {
         for kind in ProblemKind::ALL {
-            assert_eq!(ProblemKind::named(kind.name()), Some(kind));
+            assert_eq!(ProblemKind::of_page(&kind.page_name()), Some(kind));
         }
     }
 

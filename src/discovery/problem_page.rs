@@ -80,7 +80,7 @@ fn link(kind: ProblemKind, is_current: bool, prefix: &str) -> String {
     format!(
         "<li><span class=\"number\">{}</span> <a href=\"{prefix}/problems/{}\"{current}>{}</a></li>\n",
         kind.status(),
-        kind.name(),
+        kind.page_name(),
         escaped(kind.title())
     )
 }
@@ -101,7 +101,7 @@ mod tests {
             assert!(page.contains(&escaped(kind.advice())) && page.contains(&escaped(kind.meaning())));
             assert_eq!(page.matches("aria-current").count(), 2, "one link, one rule of the style");
             for other in ProblemKind::ALL {
-                assert!(page.contains(&format!("href=\"/_tollgate/problems/{}\"", other.name())));
+                assert!(page.contains(&format!("href=\"/_tollgate/problems/{}\"", other.page_name())));
             }
         }
         assert!(html(ProblemKind::Unauthorized, "").contains("Bearer &lt;ADMIN_TOKEN&gt;"));

@@ -37,7 +37,7 @@ pub(super) async fn well_known(exchange: &Exchange) -> Outcome<web_sys::Response
 
 /// `GET /problems/{type}`: a page for browsers, JSON for programs.
 pub(super) fn problem(exchange: &Exchange, name: &str) -> Outcome<web_sys::Response> {
-    let Some(kind) = ProblemKind::named(name) else {
+    let Some(kind) = ProblemKind::of_page(name) else {
         return Err(Problem::new(ProblemKind::NotFound, format!("there is no problem type `{name}`")));
     };
     let answer = if problem_page::wants_html(exchange.header("Accept").as_deref()) {
