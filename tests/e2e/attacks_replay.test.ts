@@ -176,11 +176,18 @@ for (const [when, verb] of [["after it was verified", "verify"], ["after it was 
     const [client, path] = [gate.client(), `/echo/${verb}`];
     const wallet = await world.chain.wallet();
     const headers = headerV2(await signV2(wallet, offerV2(await client(path))));
-    world.facilitator.next(verb, forwardThen(async () => await gate.kill()));
+    // A gate that is restarted before it is quite dead would wait for the wrong process.
+    const killed = new Promise<void>((resolve) => {
+      world.facilitator.next(verb, forwardThen(async () => {
+        await gate.kill();
+        resolve();
+      }));
+    });
     await assert.rejects(async () => {
       const { status } = await client(path, { headers });
       if (status >= 500) throw new Error(`${status}`);
     });
+    await killed;
     await gate.restart();
     const paid = await eventually("the answer is there", async () => {
       const response = await client(path, { headers });
