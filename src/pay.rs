@@ -8,6 +8,7 @@ pub mod eip712;
 pub mod facilitators;
 pub mod mpp;
 pub mod network;
+pub mod node;
 pub mod offer;
 pub mod purchase;
 pub mod receipt;

@@ -4,7 +4,7 @@ use worker::wasm_bindgen::JsValue;
 use worker::{Env, Error, Result};
 
 use super::record::{self, Storage};
-use super::{chain_node, clock, ledger, objects};
+use super::{clock, escrow_chain, ledger, objects};
 use crate::config::payment::SessionConfig;
 use crate::contract::{AccountCall, Attempt, Charged, Credit, Done};
 use crate::limit::decision::Decision;
@@ -34,7 +34,7 @@ pub(super) async fn act(
             if load(store)?.is_some() {
                 return change(store, |channel| channel.accept(escrow, &first));
             }
-            let on_chain = match chain_node::carry_out(session, &transaction, &first.channel).await {
+            let on_chain = match escrow_chain::carry_out(session, &transaction, &first.channel).await {
                 Ok(on_chain) => on_chain,
                 Err(fault) => return Ok(Err(fault)),
             };
@@ -48,7 +48,7 @@ pub(super) async fn act(
             if load(store)?.is_none() {
                 return Ok(Err(ChannelFault::NotFound));
             }
-            match chain_node::carry_out(session, &transaction, &channel).await {
+            match escrow_chain::carry_out(session, &transaction, &channel).await {
                 Ok(on_chain) => change(store, |channel| channel.topped_up(escrow, &on_chain)),
                 Err(fault) => Ok(Err(fault)),
             }

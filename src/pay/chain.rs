@@ -86,25 +86,6 @@ struct Receipt {
     logs: Vec<Log>,
 }
 
-/// The body of a call.
-#[must_use]
-pub fn request_body(method: &str, parameters: &Value) -> String {
-    json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": parameters }).to_string()
-}
-
-/// The result of a call.
-///
-/// # Errors
-/// The node refused, or its answer cannot be read.
-pub fn read_result(body: &[u8]) -> Result<Value, String> {
-    let answer: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    match (answer.get("result"), answer.get("error")) {
-        (Some(result), None | Some(Value::Null)) => Ok(result.clone()),
-        (_, Some(error)) => Err(error.to_string().chars().take(256).collect()),
-        (None, None) => Err("neither a result nor an error".to_owned()),
-    }
-}
-
 /// Whether a node is one of the chain: what it answers to `eth_chainId`.
 #[must_use]
 pub fn is_of_chain(authorized: &Authorized<'_>, result: &Value) -> bool {

@@ -5,7 +5,7 @@ use worker::{Env, Error, Result, console_log};
 use crate::config::payment::PaymentConfig;
 use crate::contract::{AccountCall, Attempt, Credit, Done, PaymentCall, transaction_object};
 use crate::edge::settings::Settings;
-use crate::edge::{chain_client, clock, facilitator_client, ledger, objects, receipt_store};
+use crate::edge::{authorization_search, clock, facilitator_client, ledger, objects, receipt_store};
 use crate::limit::decision::{Decision, Verdict};
 use crate::notice::{Kind, Sum};
 use crate::pay::chain::{Authorized, Finding};
@@ -112,7 +112,8 @@ impl Job<'_> {
         };
         let authorized =
             Authorized { chain_id: tender.network.chain_id(), asset: tender.asset.address, authorization };
-        let finding = chain_client::look(rpc, &authorized, purchase.presented_at(), clock::now()).await;
+        let finding =
+            authorization_search::look(rpc, &authorized, purchase.presented_at(), clock::now()).await;
         console_log!("payment {}: the chain says {finding:?}", purchase.id());
         finding
     }

@@ -136,10 +136,3 @@ fn logs_are_looked_for_from_well_before_the_payment() {
     );
     assert_eq!(first_block(latest, latest, 0), 50_000, "a chain of one block");
 }
-
-#[test]
-fn an_answer_is_a_result_or_the_nodes_reason() {
-    assert_eq!(read_result(br#"{"jsonrpc":"2.0","id":1,"result":"0x1"}"#), Ok(json!("0x1")));
-    assert_eq!(read_result(br#"{"id":1,"error":{"code":-32000}}"#), Err(r#"{"code":-32000}"#.to_owned()));
-    assert!(read_result(b"<html>").is_err() && read_result(b"{}").is_err());
-}

@@ -1,23 +1,13 @@
-//! Asks a chain node over JSON-RPC, bounded in time and size, what became of an authorization.
+//! Asks a chain node what became of an authorization.
 
-use serde_json::Value;
 use url::Url;
-use worker::wasm_bindgen::JsValue;
-use worker::{AbortController, AbortSignal, Fetch, Request, Result, web_sys};
 
-use super::body::read_up_to;
-use super::deadline::within;
+use super::node::call;
 use crate::pay::chain::{
     Authorized, Finding, MAX_BLOCKS, MAX_QUESTIONS, SAMPLE_BLOCKS, block_of_receipt, block_query,
-    first_block, is_of_chain, logs_query, read_block, read_logs, read_receipt, read_result, read_state,
-    request_body, state_query,
+    first_block, is_of_chain, logs_query, read_block, read_logs, read_receipt, read_state, state_query,
 };
-use crate::time::{Millis, Span};
-
-/// How long a node may take to answer.
-const TIMEOUT: Span = Span::seconds(10);
-/// The largest answer that is read: 1 MiB.
-const MAX_ANSWER: usize = 1 << 20;
+use crate::time::Millis;
 
 type Answer<T> = std::result::Result<T, String>;
 
@@ -62,38 +52,4 @@ async fn transaction_in(
         }
     }
     Err("the payment is too many blocks ago".to_owned())
-}
-
-/// The result of a call.
-async fn call(rpc: &Url, method: &str, parameters: &Value) -> Answer<Value> {
-    let controller = AbortController::default();
-    let signal = controller.signal();
-    let request = outgoing(rpc, &request_body(method, parameters)).map_err(|error| error.to_string())?;
-    match within(TIMEOUT, send(request, &signal)).await {
-        Some(Ok(body)) => read_result(&body).map_err(|why| format!("{method}: {why}")),
-        Some(Err(error)) => Err(format!("{method}: {error}")),
-        None => {
-            controller.abort();
-            Err(format!("{method}: no answer within {TIMEOUT}"))
-        }
-    }
-}
-
-fn outgoing(rpc: &Url, body: &str) -> Result<web_sys::Request> {
-    let init = web_sys::RequestInit::new();
-    init.set_method("POST");
-    init.set_redirect(web_sys::RequestRedirect::Manual);
-    init.set_body(&JsValue::from_str(body));
-    let request = web_sys::Request::new_with_str_and_init(rpc.as_str(), &init)?;
-    request.headers().set("Content-Type", "application/json")?;
-    Ok(request)
-}
-
-async fn send(request: web_sys::Request, signal: &AbortSignal) -> Result<Vec<u8>> {
-    let answer: web_sys::Response =
-        Fetch::Request(Request::from(request)).send_with_signal(signal).await?.into();
-    match answer.body() {
-        Some(stream) => read_up_to(&stream, MAX_ANSWER).await.map(|(body, _)| body),
-        None => Ok(Vec::new()),
-    }
 }
