@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::{OverLimit, Sale, positive, price, read_unit, unit_name};
+use super::limits::{positive, read_unit, unit_name};
+use super::policy::{OverLimit, Sale};
+use super::strategy::price;
 use crate::config::list;
 use crate::config::table::{Faults, Table, number, text};
 use crate::limit::quota::{OverQuota, Period, QuotaPolicy};
