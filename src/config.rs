@@ -5,30 +5,35 @@ pub mod document;
 pub mod endpoints;
 pub mod gate_file;
 pub mod headers;
+mod outgoing;
 pub mod payment;
 pub mod plan_file;
+mod plans;
 pub mod secrets;
+mod size;
+mod span;
 pub mod table;
 pub mod webhook;
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
 
 use serde_json::{Map, Value};
 use url::Url;
 
 use crate::client::Kind;
-use crate::limit::account::Rules;
 use crate::limit::plan::Plans;
-use crate::notice::Kinds;
-use crate::owner::plan_book::PlanBook;
-use crate::pay::offer::Tender;
 use crate::time::Span;
 use endpoints::Endpoints;
 use headers::HeaderTemplates;
 use payment::PaymentConfig;
-use table::{Faults, Table, boolean, kind, number, parsed, text, texts};
+use size::Bytes;
+use span::receipt_ttl;
+use table::{Faults, Table, boolean, number, text, texts};
 use webhook::Webhook;
+
+pub(crate) use outgoing::{base_url, outgoing_url};
+pub(crate) use span::positive_span;
+pub(crate) use table::list;
 
 /// Usage is kept by the hour for 400 days where nobody says otherwise.
 const USAGE_RETENTION: Span = Span::seconds(400 * 86_400);
@@ -94,33 +99,6 @@ pub enum Discovery {
     Root,
 }
 
-/// A size in bytes: `10MiB`, `64kB`, `1024`.
-struct Bytes(u64);
-
-impl FromStr for Bytes {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let error = || {
-            format!(
-                "`{text}` is not a size; write a whole number of bytes, kB, KiB, MB or MiB, such as 10MiB"
-            )
-        };
-        let unit_at = text.find(|c: char| !c.is_ascii_digit() && c != '_').unwrap_or(text.len());
-        let (digits, unit) = text.split_at(unit_at);
-        let count: u64 = digits.replace('_', "").parse().map_err(|_| error())?;
-        let factor: u64 = match unit {
-            "" | "B" => 1,
-            "kB" => 1_000,
-            "KiB" => 1 << 10,
-            "MB" => 1_000_000,
-            "MiB" => 1 << 20,
-            _ => return Err(error()),
-        };
-        count.checked_mul(factor).map(Self).ok_or_else(error)
-    }
-}
-
 impl Config {
     /// Reads the vars `TOLLGATE` and `PLANS`. `has_origin_binding` tells whether the service binding `ORIGIN` is there.
     ///
@@ -136,43 +114,6 @@ impl Config {
             Some(config) if faults.is_empty() => Ok(config),
             _ => Err(faults),
         }
-    }
-
-    /// The settings with the owner's plan book over them.
-    ///
-    /// # Errors
-    /// Every fault that the plans have then, and each default that no longer names a plan.
-    pub fn with_book(&self, book: &PlanBook) -> Result<Self, Faults> {
-        let (config, mut faults) = self.under(book);
-        config.check_plan_names(&mut faults);
-        config.check_prices(&mut faults);
-        if faults.is_empty() { Ok(config) } else { Err(faults) }
-    }
-
-    /// The same for who changes the book: it may be faulty now, and better after the change.
-    #[must_use]
-    pub fn with_any_book(&self, book: &PlanBook) -> Self {
-        self.under(book).0
-    }
-
-    fn under(&self, book: &PlanBook) -> (Self, Faults) {
-        let documents = book.over(&self.documents);
-        let mut faults = Faults::default();
-        let plans = Plans::read("PLANS", &Value::Object(documents.clone()), &mut faults);
-        let default_plan = book.default_plan.clone().or_else(|| self.default_plan.clone());
-        (Self { plans, documents, default_plan, ..self.clone() }, faults)
-    }
-
-    /// The plan of clients that have no other, where there is one.
-    #[must_use]
-    pub fn default_plan(&self) -> Option<&str> {
-        self.default_plan.as_deref()
-    }
-
-    /// Whether clients that have no plan of their own get that one.
-    #[must_use]
-    pub fn is_default(&self, plan: &str) -> bool {
-        self.default_plan.iter().chain(self.default_plans.values()).any(|name| name == plan)
     }
 
     fn read_table(
@@ -223,65 +164,12 @@ impl Config {
         config
     }
 
-    fn check_plan_names(&self, faults: &mut Faults) {
-        let kinds = [Kind::Key, Kind::Wallet, Kind::Session, Kind::Ip];
-        if self.default_plan.is_none() && kinds.iter().any(|kind| !self.default_plans.contains_key(kind)) {
-            faults.add(
-                "TOLLGATE.default_plan",
-                "is missing; name the plan of clients that have none of their own",
-            );
-        }
-        let named = self.default_plan.iter().map(|plan| ("TOLLGATE.default_plan", plan));
-        let by_kind = self.default_plans.values().map(|plan| ("TOLLGATE.default_plans", plan));
-        for (setting, plan) in named.chain(by_kind).filter(|(_, plan)| self.plans.get(plan).is_none()) {
-            let known = self.plans.names();
-            let hint =
-                if known.is_empty() { "there is none".to_owned() } else { format!("there is {known}") };
-            faults.add(setting, format!("there is no plan `{plan}`; {hint}"));
-        }
-    }
-
-    fn check_prices(&self, faults: &mut Faults) {
-        let tenders = self.payment.iter().flat_map(|payment| &payment.tenders);
-        let sold_in: Vec<u8> = tenders.map(Tender::decimals).collect();
-        for (name, plan) in self.plans.iter() {
-            if self.payment.is_none() {
-                for written in plan.paid_by_call() {
-                    let message = "needs [vars.TOLLGATE.payment]: each call is to be paid";
-                    faults.add(format!("PLANS.{name}.{written}"), message);
-                }
-            }
-            let sold =
-                plan.sold().flat_map(|sold| sold_in.iter().map(move |decimals| (sold.clone(), *decimals)));
-            let billed = plan.billed().map(|billed| (billed, self.currency().1));
-            for ((written, price), decimals) in sold.chain(billed) {
-                if let Err(error) = price.to_amount(decimals) {
-                    faults.add(format!("PLANS.{name}.{written}"), error.to_string());
-                }
-            }
-        }
-    }
-
     /// The symbol and the decimals of what bills are written in: of what is paid with, or of US dollars as USDC counts
     /// them.
     #[must_use]
     pub fn currency(&self) -> (&str, u8) {
         let tender = self.payment.as_ref().and_then(|payment| payment.tenders.first());
         tender.map_or(("USDC", 6), |tender| (tender.symbol(), tender.decimals()))
-    }
-
-    /// What holds for a client of that kind: its own plan comes first, then its kind's, then the default. A plan of its
-    /// own that is gone gives access to nothing.
-    #[must_use]
-    pub fn rules<'a>(&'a self, kind: Kind, own: Option<&'a str>) -> Rules<'a> {
-        let by_kind = || self.default_plans.get(&kind).or(self.default_plan.as_ref()).map(String::as_str);
-        Rules {
-            plans: &self.plans,
-            plan: own.or_else(by_kind).unwrap_or_default(),
-            payment: self.payment.is_some(),
-            decimals: self.currency().1,
-            notices: self.webhook.as_ref().map_or(Kinds::NONE, |webhook| webhook.events),
-        }
     }
 }
 
@@ -327,31 +215,6 @@ fn discovery(value: &Value) -> Result<Discovery, String> {
     }
 }
 
-/// Reads a span of time that is not zero.
-pub(crate) fn positive_span(value: &Value) -> Result<Span, String> {
-    match span(value)? {
-        Span::ZERO => Err("must be longer than nothing".to_owned()),
-        span => Ok(span),
-    }
-}
-
-/// Reads a span of time. A plain number has no unit, and is told so.
-fn span(value: &Value) -> Result<Span, String> {
-    match value {
-        Value::Number(_) => number(value),
-        other => parsed(other),
-    }
-}
-
-fn receipt_ttl(value: &Value) -> Result<Span, String> {
-    match span(value)? {
-        short if short < Span::seconds(60) => {
-            Err("must be at least 60s, the shortest that Workers KV keeps".to_owned())
-        }
-        span => Ok(span),
-    }
-}
-
 fn prefix(value: &Value) -> Result<String, String> {
     let prefix = text(value)?;
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.~/".contains(c);
@@ -363,48 +226,4 @@ fn prefix(value: &Value) -> Result<String, String> {
         return Err(format!("`{prefix}` is not a path prefix; write one such as /_tollgate"));
     }
     Ok(prefix.to_owned())
-}
-
-/// Reads a URL that paths are added to: `https:`, or `http:` to this machine.
-pub(crate) fn base_url(value: &Value) -> Result<Url, String> {
-    let url = outgoing_url(value)?;
-    if url.query().is_some() {
-        return Err(format!("`{}` must have no query and no fragment", text(value)?));
-    }
-    Ok(url)
-}
-
-/// Reads a URL that requests are sent to: `https:`, or `http:` to this machine.
-pub(crate) fn outgoing_url(value: &Value) -> Result<Url, String> {
-    let written = text(value)?;
-    let url = Url::parse(written).map_err(|error| format!("`{written}` is not a URL: {error}"))?;
-    let loopback = match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    match url.scheme() {
-        "https" => {}
-        "http" if loopback => {}
-        "http" => {
-            return Err(format!("`{written}` must start with https:// (http:// is for this machine only)"));
-        }
-        other => return Err(format!("`{written}` must start with https://, not {other}:")),
-    }
-    if url.fragment().is_some() {
-        return Err(format!("`{written}` must have no fragment"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("must not hold a user name or password".to_owned());
-    }
-    Ok(url)
-}
-
-/// Reads a list, or nothing.
-pub(crate) fn list(value: &Value) -> Result<&[Value], String> {
-    match value {
-        Value::Array(items) => Ok(items),
-        other => Err(format!("must be a list, not {}", kind(other))),
-    }
 }

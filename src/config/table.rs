@@ -239,6 +239,14 @@ pub fn texts(value: &Value) -> Result<Vec<&str>, String> {
     items.iter().map(text).collect()
 }
 
+/// Reads a list, or nothing.
+pub(crate) fn list(value: &Value) -> Result<&[Value], String> {
+    match value {
+        Value::Array(items) => Ok(items),
+        other => Err(format!("must be a list, not {}", kind(other))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

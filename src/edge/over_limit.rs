@@ -1,13 +1,15 @@
 //! A request over its limit: offered what is for sale, or its payment taken and the request let through.
 
+mod denial;
+mod offering;
 mod taking;
 
-use worker::{Result, web_sys};
+use worker::web_sys;
 
 use super::exchange::{Exchange, Outcome};
 use super::presented::{self, Presented, bad_payment};
 use super::signed_context::Desk;
-use super::{attest, clock, gate, identity, mpp, origin, payment_names};
+use super::{clock, gate, mpp, origin};
 use crate::client::{AccountId, Kind};
 use crate::config::payment::PaymentConfig;
 use crate::contract::AccountCall;
@@ -16,16 +18,14 @@ use crate::fields::{PAYMENT_SIGNATURE, X_PAYMENT};
 use crate::limit::decision::{Decision, Denied, DeniedBy, SaleTerms, Verdict};
 use crate::pay::mpp::credential::Credential;
 use crate::pay::mpp::{CredentialFault, proof, session};
-use crate::pay::offer::{Flow, Offer, Resource, Tender};
-use crate::pay::x402::{BadPayment, Payment, PaymentRefused, SettlementResponse, Version, v1, v2};
+use crate::pay::offer::{Flow, Offer, Resource};
+use crate::pay::x402::{BadPayment, Payment, PaymentRefused, Version, v1, v2};
 use crate::problem::{Problem, ProblemKind};
 use crate::time::Span;
+use denial::{pending, too_many_failures};
+use offering::Refusal;
 
-/// How soon to ask again while a payment is being settled.
-const SOON: Span = Span::seconds(1);
-
-/// What an older gate said beside a context that is to be signed.
-const PLEASE_SIGN: &str = "Please sign the payment context";
+pub(super) use denial::rate_limited;
 
 /// What is for sale here, and to whom.
 struct Counter<'a> {
@@ -81,47 +81,6 @@ fn offers(payment: &PaymentConfig, terms: &SaleTerms) -> Vec<Offer> {
     payment.offers(&terms.price).into_iter().map(|offer| offer.settled(flow)).collect()
 }
 
-fn too_many_failures(wait: Span) -> Problem {
-    let detail = "too many payments of this client failed; this one was not looked at, and nothing was taken";
-    Problem::new(ProblemKind::TooManyFailures, detail).retry_after(Some(wait))
-}
-
-pub(super) fn rate_limited(decision: &Decision, denied: &Denied) -> Problem {
-    let (name, limit) = (&decision.endpoint, &denied.limit);
-    let what = match denied.by {
-        DeniedBy::Limit => format!("the limit {limit} of {name} is used up"),
-        DeniedBy::Quota => format!("the quota {limit} of {name} is used up"),
-        DeniedBy::Credits => {
-            let detail = format!("the prepaid credits do not suffice for this request to {name}");
-            return limit_members(Problem::new(denied.by.problem(), detail), decision, denied);
-        }
-        DeniedBy::Slots => format!("as many requests to {name} are running as may"),
-        DeniedBy::QueueFull => format!("as many requests to {name} are waiting as may"),
-        DeniedBy::Price => format!("each call of {name} is paid"),
-    };
-    let detail = match denied.wait {
-        Some(wait) => format!("{what}; this request passes in {wait}"),
-        None => format!("this request asks for more than the limit {limit} of {name} can ever give"),
-    };
-    limit_members(Problem::new(denied.by.problem(), detail).retry_after(denied.wait), decision, denied)
-}
-
-fn limit_members(problem: Problem, decision: &Decision, denied: &Denied) -> Problem {
-    let problem = problem.with("endpoint", decision.endpoint.as_str());
-    match decision.standings.iter().find(|standing| standing.name == denied.limit) {
-        Some(standing) => problem
-            .with("unit", standing.unit.clone())
-            .with("limit", standing.limit)
-            .with("remaining", standing.remaining),
-        None => problem,
-    }
-}
-
-fn pending() -> Problem {
-    let detail = "a payment of this client is being settled; send the request again, and do not pay again";
-    Problem::new(ProblemKind::PaymentPending, detail).retry_after(Some(SOON))
-}
-
 /// The resource that is sold: taken from the request's own URL, never from what a payment or a forwarding field says.
 fn resource(exchange: &Exchange, target: &Target) -> Resource {
     let url = format!("{}{}", origin::scheme_and_host(&exchange.request.url()), target.path.as_str());
@@ -129,29 +88,6 @@ fn resource(exchange: &Exchange, target: &Target) -> Resource {
         url,
         description: format!("{} {}", target.method, target.path.as_str()),
         mime_type: String::new(),
-    }
-}
-
-/// A refusal, in the words of the payment's own form and for people.
-struct Refusal {
-    kind: ProblemKind,
-    reason: String,
-    detail: String,
-    payer: Option<String>,
-    tender: Option<Tender>,
-    version: Version,
-}
-
-impl From<CredentialFault> for Refusal {
-    fn from(fault: CredentialFault) -> Self {
-        Self {
-            kind: fault.problem(),
-            reason: fault.reason().to_owned(),
-            detail: fault.to_string(),
-            payer: None,
-            tender: None,
-            version: Version::Mpp,
-        }
     }
 }
 
@@ -280,107 +216,4 @@ impl Counter<'_> {
         }
         if self.denied.payment_pending { Err(pending()) } else { self.offer() }
     }
-
-    /// The 402 that every stock client can pay.
-    fn offer(&self) -> Outcome<web_sys::Response> {
-        let price = self.price();
-        if self.terms.one_call {
-            let detail = format!("each call of {} costs {price}", self.decision.endpoint);
-            return self.challenge(Problem::new(ProblemKind::PaymentRequired, detail), None);
-        }
-        let detail = format!(
-            "the limit of {} is used up; {price} buys {} more, or wait{}",
-            self.decision.endpoint,
-            self.terms.grants.first().map(|grant| grant.quantity).unwrap_or_default(),
-            self.denied.wait.map(|wait| format!(" {wait}")).unwrap_or_default()
-        );
-        self.challenge(Problem::new(ProblemKind::PaymentRequired, detail), None)
-    }
-
-    fn price(&self) -> String {
-        self.offers
-            .first()
-            .map(|offer| format!("{} {}", offer.price(), offer.tender.symbol()))
-            .unwrap_or_default()
-    }
-
-    /// The 402 again, with why the payment was refused.
-    fn refuse(&self, refusal: &Refusal) -> Outcome<web_sys::Response> {
-        let detail = format!("the payment was refused: {}; no money moved", refusal.detail);
-        let problem = Problem::new(refusal.kind, detail).with("reason", refusal.reason.clone());
-        let answer = self.challenge(problem, Some(&refusal.reason))?;
-        let failed =
-            SettlementResponse::Failed { reason: refusal.reason.clone(), payer: refusal.payer.clone() };
-        // What matched no offer of ours is answered in the name of the first.
-        let tender = refusal.tender.as_ref().or(self.offers.first().map(|offer| &offer.tender));
-        if let Some(tender) = tender {
-            let none = v2::Extensions::new();
-            self.exchange.ours(put_settlement(&answer, refusal.version, tender, &failed, &none))?;
-        }
-        Ok(answer)
-    }
-
-    /// A problem and every form's challenges in one answer: x402's v2 and MPP's in header fields, x402's v1 in the body.
-    fn challenge(&self, problem: Problem, refused: Option<&str>) -> Outcome<web_sys::Response> {
-        let problem = limit_members(problem, self.decision, self.denied)
-            .retry_after(self.denied.wait)
-            .with("price", self.price())
-            .with("x402Version", 1)
-            .with("error", refused.unwrap_or("X-PAYMENT header is required"))
-            .with("accepts", v1::accepts(&self.offers, &self.resource));
-        let problem = match self.exchange.sign_in_error() {
-            Some(error) => problem.with("sign_in_error", error),
-            None => problem,
-        };
-        let problem = match self.exchange.ours(self.desk().offer())? {
-            Some(context) => problem.with("paymentContext", context.to_json()).with("message", PLEASE_SIGN),
-            None => problem,
-        };
-        self.exchange.ours((|| -> Result<web_sys::Response> {
-            let answer = gate::problem_answer(self.exchange, &problem)?;
-            let mut extensions = identity::extensions(self.exchange)?;
-            attest::offers(self.exchange, &self.offers, &self.resource, &mut extensions);
-            payment_names::declare(self.exchange, &mut extensions);
-            let required = v2::payment_required_header(
-                &self.offers,
-                &self.resource,
-                refused.unwrap_or("PAYMENT-SIGNATURE header is required"),
-                &extensions,
-            );
-            answer.headers().set("PAYMENT-REQUIRED", &required)?;
-            for challenge in mpp::challenges(self.exchange, &self.sale())? {
-                answer.headers().append("WWW-Authenticate", &challenge)?;
-            }
-            Ok(answer)
-        })())
-    }
-
-    fn sale(&self) -> mpp::Sale<'_> {
-        mpp::Sale {
-            account: self.account,
-            endpoint: self.decision.endpoint.as_str(),
-            offers: &self.offers,
-            session: super::session::config(self.exchange)
-                .and_then(|session| Some(session.escrow.terms(session.escrow.cost(self.terms)?))),
-            // Of one call that is sold nobody asks who buys it.
-            answers_credential: self.answers_credential || self.terms.one_call,
-        }
-    }
-}
-
-/// Tells the payer what became of the settlement, in the form of its version and in the name of the network it paid on.
-fn put_settlement(
-    answer: &web_sys::Response,
-    version: Version,
-    tender: &Tender,
-    response: &SettlementResponse,
-    extensions: &v2::Extensions,
-) -> Result<()> {
-    let (field, value) = match version {
-        Version::V2 => ("PAYMENT-RESPONSE", v2::payment_response_header(response, tender, extensions)),
-        Version::V1 => ("X-PAYMENT-RESPONSE", v1::payment_response_header(response, tender)),
-        // MPP says it in the body of a refusal, and in the receipt of a success.
-        Version::Mpp => return Ok(()),
-    };
-    Ok(answer.headers().set(field, &value)?)
 }

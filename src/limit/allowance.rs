@@ -2,69 +2,31 @@
 //!
 //! Everything is checked first, then everything is counted: a denied request counts nowhere.
 
+mod memory;
+mod need;
+mod queue;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::bucket::{Bucket, Wait};
-use super::credit;
-use super::decision::Grant;
-use super::plan::{Policy, QueuePolicy};
+use super::plan::Policy;
 use super::quota::{OverQuota, Quota, QuotaPolicy, QuotaUse};
 use super::slots::Slots;
 use super::standing::Standing;
 use super::tokens::Tokens;
-use super::units::{REQUEST, Units};
+use super::units::Units;
 use super::window::Window;
 use crate::pay::amount::Price;
 use crate::time::{Millis, Span};
+use queue::Reservation;
 
-/// Queued requests start at least this long after one another, so that timers keep their order: 5 ms.
-const QUEUE_STEP: Span = Span::millis(5);
+pub use need::Need;
+pub use queue::{NoTurn, Turn};
+
 /// The moment at which a request may pass is looked for in at most so many steps; each one passes a limit that denies.
 pub(super) const LOOKS_AHEAD: u32 = 64;
-
-/// What a request would use.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Need {
-    /// Tokens of the bucket.
-    pub cost: Tokens,
-    /// Units, the request itself among them.
-    pub units: Units,
-    /// Prepaid credits.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub credits: Tokens,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_zero(tokens: &Tokens) -> bool {
-    *tokens == Tokens::ZERO
-}
-
-impl Need {
-    /// The part of a refill of one of its limits that the request itself uses, at most the whole.
-    #[must_use]
-    pub fn grant(&self, policy: &Policy, refill: &Grant) -> Grant {
-        let windows = policy.windows.iter().map(|window| (&window.name, &window.unit));
-        let quotas = policy.quotas.iter().map(|quota| (&quota.name, &quota.unit));
-        let unit = windows.chain(quotas).find(|(name, _)| **name == refill.limit).map(|(_, unit)| unit);
-        let quantity = unit.map_or(self.cost, |unit| self.units.of(unit));
-        Grant { limit: refill.limit.clone(), quantity: quantity.min(refill.quantity) }
-    }
-
-    /// What a request at an endpoint of that policy uses, with the units it tells beforehand.
-    #[must_use]
-    pub fn of_request(policy: &Policy, units: &Units) -> Self {
-        let units = if units.of(REQUEST) > Tokens::ZERO {
-            units.clone()
-        } else {
-            units.clone().with(REQUEST, Tokens::ONE)
-        };
-        let credits = credit::cost(&policy.credits, &units);
-        Self { cost: policy.cost, units, credits }
-    }
-}
 
 /// What goes beyond a quota that lets it pass for a price.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,26 +37,6 @@ pub struct Beyond {
     pub quantity: Tokens,
     /// What each unit costs.
     pub price: Price,
-}
-
-/// A queued request whose turn has come and that was counted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Turn {
-    /// When it came.
-    pub at: Millis,
-    /// What the request used.
-    pub need: Need,
-    /// What of it went beyond quotas.
-    pub beyond: Vec<Beyond>,
-}
-
-/// A request that waits for its turn.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Reservation {
-    request: String,
-    turn: Millis,
-    need: Need,
 }
 
 /// What a client may still use at one endpoint.
@@ -258,64 +200,6 @@ impl Allowance {
         self
     }
 
-    /// The credits that queued requests will cost at their turns.
-    pub fn reserved_credits(&self) -> impl Iterator<Item = (Millis, Tokens)> {
-        let costly = self.queue.iter().filter(|reservation| reservation.need.credits > Tokens::ZERO);
-        costly.map(|reservation| (reservation.turn, reservation.need.credits))
-    }
-
-    /// Whether a queued request's turn has come and it is not counted yet.
-    #[must_use]
-    pub fn is_due(&self, now: Millis) -> bool {
-        self.queue.first().is_some_and(|reservation| reservation.turn <= now)
-    }
-
-    /// How many requests wait for their turn.
-    #[must_use]
-    pub fn queued(&self) -> u64 {
-        u64::try_from(self.queue.len()).unwrap_or(u64::MAX)
-    }
-
-    /// When a request that cannot pass now would have its turn, after all that wait already.
-    ///
-    /// # Errors
-    /// Why it cannot wait.
-    pub fn turn(
-        &self,
-        policy: &Policy,
-        queue: &QueuePolicy,
-        need: &Need,
-        now: Millis,
-    ) -> Result<Millis, NoTurn> {
-        let mut turn = self.queue.last().map_or(now, |last| last.turn.plus(QUEUE_STEP));
-        for _ in 0..LOOKS_AHEAD {
-            let then = self.clone().at(policy, turn);
-            match longest(&then.check(policy, need, turn)) {
-                Some(Wait::For(span)) if span > Span::ZERO => turn = turn.plus(span),
-                Some(Wait::Never) => return Err(NoTurn::Never),
-                Some(Wait::For(_)) | None => return self.place(queue, turn, now),
-            }
-        }
-        Err(NoTurn::TooLong(turn.since(now).minus(queue.max_wait)))
-    }
-
-    /// Whether a request may wait for its `turn`; if not, it may when a place is free and its turn is near enough.
-    fn place(&self, queue: &QueuePolicy, turn: Millis, now: Millis) -> Result<Millis, NoTurn> {
-        let near_enough = turn.since(now).minus(queue.max_wait);
-        if self.queued() >= queue.max_queue {
-            let free = self.queue.first().map_or(turn, |first| first.turn).since(now);
-            return Err(NoTurn::QueueFull(free.max(near_enough)));
-        }
-        if near_enough > Span::ZERO { Err(NoTurn::TooLong(near_enough)) } else { Ok(turn) }
-    }
-
-    /// Puts a request into the queue.
-    #[must_use]
-    pub fn reserved(mut self, request: &str, turn: Millis, need: Need) -> Self {
-        self.queue.push(Reservation { request: request.to_owned(), turn, need });
-        self
-    }
-
     /// The tokens of the bucket that were paid for.
     #[must_use]
     pub fn paid(&self) -> Tokens {
@@ -361,65 +245,6 @@ impl Allowance {
             .flat_map(|quota| self.quota(quota, now).uses(quota).collect::<Vec<_>>())
             .collect()
     }
-
-    /// Whether it holds what must not be lost: what was paid for, quotas, slots, or places in the queue.
-    #[must_use]
-    pub fn is_precious(&self, policy: Option<&Policy>) -> bool {
-        let capacity = policy.and_then(|policy| policy.bucket.as_ref()).map(|bucket| bucket.capacity);
-        let bucket = self.bucket.is_some_and(|bucket| match capacity {
-            Some(capacity) => bucket.paid() > Tokens::ZERO || bucket.level() > capacity,
-            None => bucket.paid() > Tokens::ZERO,
-        });
-        let window = self.windows.values().any(|window| window.extra() > Tokens::ZERO);
-        let quota = self.quotas.values().any(Quota::holds_anything);
-        bucket || window || quota || !self.slots.is_empty() || !self.queue.is_empty()
-    }
-
-    /// How long until nothing of it is left to remember where the plan does not have the endpoint any more.
-    #[must_use]
-    pub fn until_forgotten(&self, now: Millis) -> Wait {
-        let quotas = self.quotas.values().map(|quota| quota.until_forgotten(now)).max().unwrap_or_default();
-        if (Self { quotas: BTreeMap::new(), ..self.clone() }).is_precious(None) {
-            Wait::Never
-        } else {
-            Wait::For(quotas)
-        }
-    }
-
-    /// How long until every limit is whole again, of an allowance brought up to `now`; never while tokens are paid for.
-    #[must_use]
-    pub fn until_whole(&self, policy: &Policy, now: Millis) -> Wait {
-        if self.paid() > Tokens::ZERO {
-            return Wait::Never;
-        }
-        let bucket = self.bucket.as_ref().zip(policy.bucket.as_ref());
-        let bucket = bucket.map_or(Wait::For(Span::ZERO), |(bucket, policy)| bucket.until_whole(policy, now));
-        let windows = policy.windows.iter().filter(|window| !self.window(&window.name).is_whole());
-        let windows = windows.map(|window| self.window(&window.name).reset_after(window, now));
-        let quotas = self.quotas.values().map(|quota| quota.until_forgotten(now));
-        let queue = self.queue.iter().map(|reservation| reservation.turn.since(now));
-        let others = windows
-            .chain(quotas)
-            .chain(queue)
-            .chain([self.slots.until_lapsed(now)])
-            .max()
-            .unwrap_or_default();
-        match bucket {
-            Wait::For(span) => Wait::For(span.max(others)),
-            Wait::Never => Wait::Never,
-        }
-    }
-}
-
-/// Why a request cannot wait for its turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoTurn {
-    /// As many as may are waiting; after this time it may wait too.
-    QueueFull(Span),
-    /// It would have to wait for longer than it may; after this time it no longer would.
-    TooLong(Span),
-    /// Its turn would never come.
-    Never,
 }
 
 /// The longest of the waits: what a request must wait for when all of them must be over.

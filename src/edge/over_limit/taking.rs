@@ -3,7 +3,9 @@
 use serde_json::Value;
 use worker::{console_error, console_log, web_sys};
 
-use super::{Counter, Refusal, SOON, pending, put_settlement, rate_limited, too_many_failures};
+use super::Counter;
+use super::denial::{SOON, pending, rate_limited, too_many_failures};
+use super::offering::{Refusal, put_settlement};
 use crate::contract::{
     AccountCall, Attempt, Buys, PaymentCall, Presentation, Presented, payment_object, receipt_id,
 };
