@@ -74,7 +74,7 @@ impl Job<'_> {
                 Event::Recorded(purchase.state())
             }
             Step::KeepReceipt => {
-                if let Some(kept) = super::kept(purchase, settings) {
+                if let Some(kept) = super::receipts::kept(purchase, settings) {
                     receipt_store::keep(env, &kept, clock::now()).await?;
                 }
                 Event::ReceiptKept
