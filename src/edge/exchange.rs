@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use worker::{Context, Env, Result, console_error, web_sys};
 
 use super::settings::Settings;
-use super::{clock, objects};
+use super::{clock, objects, outgoing};
 use crate::client::key::KeyHash;
 use crate::client::{AccountId, SESSION_LIFE};
 use crate::contract::{AccountCall, Attempt, Refusal};
@@ -33,6 +33,8 @@ pub(super) struct Exchange {
     pub(super) request: web_sys::Request,
     pub(super) headers: web_sys::Headers,
     pub(super) request_id: String,
+    /// The request's fields: names in lower case, and values.
+    fields: Vec<(String, String)>,
     /// The request's body, where it was read to find the endpoint.
     pub(super) body: OnceCell<Vec<u8>>,
     /// Set when the request's body turned out larger than allowed while it streamed.
@@ -69,6 +71,7 @@ impl Exchange {
         request_id: String,
     ) -> Self {
         let headers = request.headers();
+        let fields = outgoing::fields(&headers);
         Self {
             env,
             context,
@@ -76,6 +79,7 @@ impl Exchange {
             request,
             headers,
             request_id,
+            fields,
             body: OnceCell::new(),
             degraded: Cell::default(),
             body_too_large: Rc::default(),
@@ -90,7 +94,13 @@ impl Exchange {
 
     /// A field of the request.
     pub(super) fn header(&self, name: &str) -> Option<String> {
-        self.headers.get(name).ok().flatten()
+        let (_, value) = self.fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name))?;
+        Some(value.clone())
+    }
+
+    /// All fields of the request: names in lower case, and values.
+    pub(super) fn fields(&self) -> &[(String, String)] {
+        &self.fields
     }
 
     /// Calls an account's object, in the name of the request's key where the account is the key's. A failure is a fault

@@ -5,8 +5,9 @@ use std::fmt::Write;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::form_urlencoded::{self, byte_serialize};
-use worker::wasm_bindgen::JsValue;
+use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::wasm_bindgen_futures::JsFuture;
+use worker::worker_sys::DurableObject;
 use worker::{Env, Error, Request, Response, Result, web_sys};
 
 use crate::client::AccountId;
@@ -43,8 +44,9 @@ pub(super) async fn account_with_key<T: DeserializeOwned>(
     let name = account_object(account);
     let call = serde_json::to_string(&ToAccount { account: account.clone(), key, call })?;
     let url: String = ["https://object/?"].into_iter().chain(byte_serialize(call.as_bytes())).collect();
-    let stub = env.durable_object(ACCOUNT)?.get_by_name(&name)?;
-    let answer: web_sys::Response = stub.fetch_with_str(&url).await?.into();
+    let object: DurableObject = env.durable_object(ACCOUNT)?.get_by_name(&name)?.into_rpc();
+    // As it comes from the platform: the crate's own type would be made from it, and it again from that.
+    let answer: web_sys::Response = JsFuture::from(object.fetch_with_str(&url)?).await?.dyn_into()?;
     let fields = answer.headers();
     if let Some(message) = fields.get(MESSAGE)? {
         return Ok(Ok(serde_json::from_str(&message)?));

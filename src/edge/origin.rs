@@ -2,7 +2,8 @@
 //! like is `outgoing`'s business.
 
 use worker::wasm_bindgen::JsCast;
-use worker::{Fetch, Request, console_error, web_sys};
+use worker::wasm_bindgen_futures::JsFuture;
+use worker::{console_error, js_sys, web_sys};
 
 use super::body::read_up_to;
 use super::deadline::within;
@@ -65,7 +66,7 @@ pub(super) async fn forward(outgoing: &Outgoing<'_>) -> Outcome<web_sys::Respons
     let controller = exchange.ours(web_sys::AbortController::new().map_err(Into::into))?;
     let destination = outgoing.destination();
     let request = exchange.ours(outgoing.request(&destination, &controller))?;
-    let signal = controller.signal().into();
+    let signal = controller.signal();
     let to_binding = route.is_binding && !destination.elsewhere;
     let answer = within(route.timeout, send(exchange, request, to_binding, &signal)).await;
     if exchange.body_too_large.get() {
@@ -89,13 +90,17 @@ async fn send(
     exchange: &Exchange,
     request: web_sys::Request,
     to_binding: bool,
-    signal: &worker::AbortSignal,
+    signal: &web_sys::AbortSignal,
 ) -> worker::Result<web_sys::Response> {
-    let request = Request::from(request);
     if to_binding {
         return Ok(exchange.env.service("ORIGIN")?.fetch_request(request).await?.into());
     }
-    Ok(Fetch::Request(request).send_with_signal(signal).await?.into())
+    // As it comes from the platform: the crate's own type would be made from it, and it again from that.
+    let init = web_sys::RequestInit::new();
+    init.set_signal(Some(signal));
+    let platform: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
+    let answer = JsFuture::from(platform.fetch_with_request_and_init(&request, &init)).await?;
+    Ok(answer.dyn_into()?)
 }
 
 /// The scheme and host of an absolute URL.

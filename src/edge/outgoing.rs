@@ -42,8 +42,9 @@ impl Outgoing<'_> {
     ) -> Result<web_sys::Request> {
         let request = self.with_body(&to.url, controller)?;
         let fields = request.headers();
-        let upgrade = fields.get("upgrade")?.filter(|upgrade| upgrade.eq_ignore_ascii_case("websocket"));
-        clean(&fields)?;
+        let upgrade =
+            self.exchange.header("Upgrade").filter(|upgrade| upgrade.eq_ignore_ascii_case("websocket"));
+        self.clean(&fields)?;
         if let Some(upgrade) = upgrade {
             fields.set("Upgrade", &upgrade)?;
         }
@@ -120,25 +121,29 @@ impl Outgoing<'_> {
         }
         Ok(())
     }
+
+    /// Takes away what may not pass: the request that goes out has the fields of the one that came in.
+    fn clean(&self, fields: &web_sys::Headers) -> Result<(), JsValue> {
+        let connection = self.exchange.header("Connection");
+        for (name, value) in self.exchange.fields() {
+            if is_withheld(name, connection.as_deref()) || is_own_credential(name, value) {
+                fields.delete(name)?;
+            }
+        }
+        match self.exchange.header("Cookie").as_deref().map(split_cookie) {
+            None | Some((_, None)) => Ok(()),
+            Some((Some(rest), Some(_))) => fields.set("Cookie", &rest),
+            Some((None, Some(_))) => fields.delete("Cookie"),
+        }
+    }
 }
 
-fn clean(fields: &web_sys::Headers) -> Result<(), JsValue> {
-    let connection = fields.get("connection")?;
-    for name in names(fields) {
-        let withheld = is_withheld(&name, connection.as_deref());
-        let own = || fields.get(&name).ok().flatten().is_some_and(|value| is_own_credential(&name, &value));
-        if withheld || own() {
-            fields.delete(&name)?;
-        }
-    }
-    if let Some(cookie) = fields.get("cookie")? {
-        match split_cookie(&cookie) {
-            (_, None) => {}
-            (Some(rest), Some(_)) => fields.set("cookie", &rest)?,
-            (None, Some(_)) => fields.delete("cookie")?,
-        }
-    }
-    Ok(())
+/// All fields: names in lower case, and values. They cross over from JavaScript as one text: crossing costs more than
+/// splitting. Each entry is a pair there, whose text joins name and value with a comma; no name has a comma in it.
+pub(super) fn fields(fields: &web_sys::Headers) -> Vec<(String, String)> {
+    let joined = String::from(Array::from(fields).join("\n"));
+    let pair = |line: &str| line.split_once(',').map(|(name, value)| (name.to_owned(), value.to_owned()));
+    joined.split('\n').filter_map(pair).collect()
 }
 
 /// The names of all fields. They cross over from JavaScript as one text: crossing costs more than splitting.
