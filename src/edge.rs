@@ -41,6 +41,7 @@ mod own_endpoints;
 mod owner_ledger;
 mod paid_answer;
 mod paid_call;
+mod paid_stream;
 mod payment_name;
 mod payment_names;
 mod payment_object;

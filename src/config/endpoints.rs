@@ -10,7 +10,7 @@ use super::{base_url, positive_span};
 use crate::endpoint::logical::{Field, Logical, Pointer};
 use crate::endpoint::{EndpointName, Pattern, Target};
 use crate::limit::units::is_unit_name;
-use crate::limit::units::meter::Readings;
+use crate::limit::units::meter::{Reading, Readings};
 use crate::time::Span;
 
 /// The endpoints that have settings of their own, by name.
@@ -126,22 +126,24 @@ fn read_units(table: &mut Table<'_>, faults: &mut Faults) -> Readings {
     let mut readings = Vec::new();
     for (unit, full, value) in table.entries() {
         match read_reading(unit, value) {
-            Ok(pointer) => readings.push((unit.to_owned(), pointer)),
+            Ok(reading) => readings.push((unit.to_owned(), reading)),
             Err(message) => faults.add(full, message),
         }
     }
     Readings::new(readings)
 }
 
-fn read_reading(unit: &str, value: &Value) -> Result<Pointer, String> {
+fn read_reading(unit: &str, value: &Value) -> Result<Reading, String> {
     if !is_unit_name(unit) {
         return Err("is not the name of a unit; write letters, digits, `-` and `_`, at most 64".to_owned());
     }
     let written = text(value)?;
     match written.strip_prefix("json:") {
-        Some(pointer) => Pointer::parse(pointer).map_err(|error| error.to_string()),
+        Some(pointer) => Pointer::parse(pointer).map(Reading::At).map_err(|error| error.to_string()),
+        None if written == "events" => Ok(Reading::Events),
         None => Err(format!(
-            "`{written}` does not say where the units stand; write json: and a JSON pointer, such as json:/usage/total_tokens"
+            "`{written}` does not say where the units stand; write json: and a JSON pointer, such as json:/usage/total_tokens, \
+             or events, to count those of a stream"
         )),
     }
 }
@@ -212,7 +214,7 @@ mod tests {
                 "TOLLGATE.endpoints.a.json: must name a field of the body, such as { model = \"gpt-4o\" }",
                 "TOLLGATE.endpoints.a.units.image: `a` is not a JSON pointer; write one such as /usage/total_tokens (`~` is written ~0, `/` in a name ~1)",
                 "TOLLGATE.endpoints.a.units.\"to ken\": is not the name of a unit; write letters, digits, `-` and `_`, at most 64",
-                "TOLLGATE.endpoints.a.units.token: `/a` does not say where the units stand; write json: and a JSON pointer, such as json:/usage/total_tokens",
+                "TOLLGATE.endpoints.a.units.token: `/a` does not say where the units stand; write json: and a JSON pointer, such as json:/usage/total_tokens, or events, to count those of a stream",
                 "TOLLGATE.endpoints.b.json.\"/a~b\": `/a~b` is not a JSON pointer; write one such as /usage/total_tokens (`~` is written ~0, `/` in a name ~1)",
                 "TOLLGATE.endpoints.b.json.model: must be a text, a number, true or false",
                 "TOLLGATE.endpoints.b.match: is missing; say which method and path have that body, such as \"POST /v1/chat/completions\"",

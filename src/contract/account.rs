@@ -30,6 +30,8 @@ pub enum AccountCall {
     AttemptAgain(Attempt),
     /// A request has ended, with these further units: its slot is free. `Done`
     End(End),
+    /// A request that passed uses further units while it is answered: may it? [`crate::limit::decision::Furthered`]
+    Further(EndpointName, Units),
     /// A queued request's client went away before its turn: its place is free. `Done`
     Leave(String),
     /// A wallet signed in with this nonce, which is good until then: was it unused? [`bool`]

@@ -9,6 +9,7 @@ use crate::client::AccountId;
 use crate::limit::decision::Decision;
 use crate::limit::units::Units;
 use crate::owner::plan_book::PlanBook;
+use crate::pay::amount::Amount;
 use crate::pay::mpp::session::action::Action;
 use crate::pay::mpp::session::channel::{ChannelStanding, Charge};
 use crate::pay::receipt::SignedReceipt;
@@ -37,6 +38,12 @@ pub enum PaymentCall {
     /// A session's request is charged to the channel that this object is named for, and may then pass.
     /// `Result<Charged, ChannelFault>`
     ChargeChannel(Charge, Attempt),
+    /// Units of a session's request, used while it is answered, are charged to the channel that this object is named for.
+    /// `Result<ChannelStanding, ChannelFault>`
+    ChargeFurther(Charge),
+    /// Where does the channel stand that this object is named for, as soon as its vouchers reach that amount, or else then?
+    /// `Result<ChannelStanding, ChannelFault>`
+    AwaitVoucher(Amount, Millis),
     /// The receipt of the answer that was paid for. `Done`
     StoreReceipt(SignedReceipt),
     /// The receipt, if it was made. `Option<KeptReceipt>`

@@ -58,6 +58,10 @@ fn handle(account: Account, call: AccountCall, rules: &Rules<'_>, now: Millis) -
             let (account, decision) = account.attempt_again(rules, &attempt, now);
             answered(account, &decision)
         }
+        AccountCall::Further(endpoint, units) => {
+            let (account, furthered) = account.further(rules, &endpoint, &units, now);
+            answered(account, &furthered)
+        }
         AccountCall::End(end) => done(account.end(rules, &end, now)),
         AccountCall::Leave(request) => done(account.leave(&request)),
         AccountCall::SignIn(nonce, expires) => {

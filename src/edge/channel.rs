@@ -1,16 +1,22 @@
 //! A session's channel in an object of its own: what it is asked, stored before anything follows from it.
 
+use std::cell::RefCell;
+
+use futures_channel::oneshot;
 use worker::wasm_bindgen::JsValue;
 use worker::{Env, Error, Result};
 
+use super::deadline::within;
 use super::record::{self, Storage};
 use super::{clock, escrow_chain, ledger, objects};
 use crate::config::payment::SessionConfig;
 use crate::contract::{AccountCall, Attempt, Charged, Credit, Done};
 use crate::limit::decision::Decision;
+use crate::pay::amount::Amount;
 use crate::pay::eip712::Hash32;
 use crate::pay::mpp::session::action::Action;
 use crate::pay::mpp::session::channel::{Channel, ChannelFault, ChannelStanding, Charge, StoredChannel};
+use crate::time::{Millis, Span};
 
 /// What a channel says, if it does what it is asked.
 type Said<T> = std::result::Result<T, ChannelFault>;
@@ -56,14 +62,38 @@ pub(super) async fn act(
     }
 }
 
-/// Charges a request, and lets the session's account decide about it with what it paid for. Should the process die in
-/// between, [`finish`] brings the account what was spent.
+/// Charges a request, and lets the session's account decide about it with what it paid for.
 pub(super) async fn charge(
     (env, session): (&Env, &SessionConfig),
     store: &impl Storage,
     charge: Charge,
     attempt: Attempt,
 ) -> Result<Said<Charged>> {
+    let (standing, decision) = match spend((env, session), store, charge, Some(attempt)).await? {
+        Ok(spent) => spent,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    let decision = decision.ok_or_else(|| Error::RustError("a credit without its decision".to_owned()))?;
+    Ok(Ok(Charged { standing, decision }))
+}
+
+/// Charges what a request uses while it is answered.
+pub(super) async fn charge_further(
+    (env, session): (&Env, &SessionConfig),
+    store: &impl Storage,
+    charge: Charge,
+) -> Result<Said<ChannelStanding>> {
+    let spent = spend((env, session), store, charge, None).await?;
+    Ok(spent.map(|(standing, _)| standing))
+}
+
+/// Spends what something costs, and brings the account what it paid for. Should the process die in between, [`finish`] does.
+async fn spend(
+    (env, session): (&Env, &SessionConfig),
+    store: &impl Storage,
+    charge: Charge,
+    attempt: Option<Attempt>,
+) -> Result<Said<(ChannelStanding, Option<Decision>)>> {
     let Some(channel) = load(store)? else { return Ok(Err(ChannelFault::NotFound)) };
     let id = channel.standing().channel;
     let (channel, credit) = match channel.charge(&session.escrow, charge) {
@@ -72,9 +102,45 @@ pub(super) async fn charge(
     };
     let standing = channel.standing();
     save(store, channel)?;
-    let decision = bring(env, store, &id, credit, Some(attempt)).await?;
-    let decision = decision.ok_or_else(|| Error::RustError("a credit without its decision".to_owned()))?;
-    Ok(Ok(Charged { standing, decision }))
+    let decision = bring(env, store, &id, credit, attempt).await?;
+    Ok(Ok((standing, decision)))
+}
+
+/// Those who wait for a voucher of a channel.
+#[derive(Default)]
+pub(super) struct Waiting(RefCell<Vec<oneshot::Sender<()>>>);
+
+impl Waiting {
+    /// Something of the channel changed.
+    pub(super) fn wake(&self) {
+        for waiting in self.0.take() {
+            // Who does not wait any more need not know.
+            let _ = waiting.send(());
+        }
+    }
+
+    fn changed(&self) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        self.0.borrow_mut().push(sender);
+        receiver
+    }
+}
+
+/// Where the channel stands as soon as its vouchers reach `required` or it is closed, or else when it is `until`.
+pub(super) async fn await_voucher(
+    store: &impl Storage,
+    waiting: &Waiting,
+    required: Amount,
+    until: Millis,
+) -> Result<Said<ChannelStanding>> {
+    loop {
+        let Some(channel) = load(store)? else { return Ok(Err(ChannelFault::NotFound)) };
+        let (standing, left) = (channel.standing(), until.since(clock::now()));
+        if standing.accepted >= required || channel.is_closed() || left == Span::ZERO {
+            return Ok(Ok(standing));
+        }
+        within(left, waiting.changed()).await;
+    }
 }
 
 /// Brings the account what was spent and may not have reached it, and the ledger where the channel stands.

@@ -35,13 +35,15 @@ pub(super) struct Ending {
 struct Used {
     told: Units,
     meter: Option<Meter>,
+    /// What the account counted already.
+    taken: Units,
 }
 
 impl Used {
     /// What the field says counts before what the body says.
     fn units(&mut self) -> Units {
         let metered = self.meter.take().map(Meter::units).unwrap_or_default();
-        std::mem::take(&mut self.told).or(metered)
+        std::mem::take(&mut self.told).or(metered).beyond(&self.taken)
     }
 }
 
@@ -66,8 +68,50 @@ impl Ending {
         Self { used, _open: open }
     }
 
+    /// Takes in what passes of the body.
+    pub(super) fn see(&self, bytes: &[u8]) {
+        if let Some(meter) = &mut self.used.borrow_mut().meter {
+            meter.see(bytes);
+        }
+    }
+
+    /// What passed used so far and the account did not count. Where the origin told the units in a field, all count at the end.
+    pub(super) fn untaken(&self) -> Units {
+        let used = self.used.borrow();
+        let so_far = used.meter.as_ref().filter(|_| used.told.is_empty()).map(Meter::so_far);
+        so_far.unwrap_or_default().beyond(&used.taken)
+    }
+
+    /// The account counted these units.
+    pub(super) fn take(&self, units: &Units) {
+        let mut used = self.used.borrow_mut();
+        used.taken = std::mem::take(&mut used.taken).and(units);
+    }
+
+    /// The meter as it is, to go back to.
+    pub(super) fn mark(&self) -> Option<Meter> {
+        self.used.borrow().meter.clone()
+    }
+
+    /// Goes back to what the meter was.
+    pub(super) fn back_to(&self, meter: Option<Meter>) {
+        self.used.borrow_mut().meter = meter;
+    }
+
+    /// The last event that was seen did not pass.
+    pub(super) fn withhold(&self) {
+        if let Some(meter) = &mut self.used.borrow_mut().meter {
+            meter.uncount_event();
+        }
+    }
+
     /// Takes in what the origin's answer tells in its fields, and how its body is to be read.
-    fn see_fields(&self, exchange: &Exchange, fields: &web_sys::Headers, readings: &Readings) -> Result<()> {
+    pub(super) fn see_fields(
+        &self,
+        exchange: &Exchange,
+        fields: &web_sys::Headers,
+        readings: &Readings,
+    ) -> Result<()> {
         let mut used = self.used.borrow_mut();
         if let Some(field) = fields.get("Tollgate-Units")? {
             match Units::parse_field(&field) {
@@ -105,9 +149,7 @@ fn pass(body: Reader, ending: Ending) -> impl Stream<Item = Result<Vec<u8>>> {
         let (body, ending) = state?;
         match body.next().await {
             Ok(Some(chunk)) => {
-                if let Some(meter) = &mut ending.used.borrow_mut().meter {
-                    meter.see(&chunk);
-                }
+                ending.see(&chunk);
                 Some((Ok(chunk), Some((body, ending))))
             }
             Ok(None) => None,

@@ -18,7 +18,9 @@ use crate::fields::{SESSION, private_cache_control};
 use crate::limit::headers;
 use crate::limit::standing::Standing;
 use crate::limit::units::Units;
+use crate::pay::eip712::Hash32;
 use crate::pay::mpp::CredentialFault;
+use crate::pay::mpp::challenge::Challenge;
 use crate::problem::{Problem, ProblemKind};
 use crate::time::Millis;
 
@@ -50,6 +52,8 @@ pub(super) struct Exchange {
     sign_in_error: RefCell<Option<Value>>,
     /// Why the request's credential of MPP proves no wallet, if it was to.
     proof_fault: RefCell<Option<CredentialFault>>,
+    /// The challenge that the request's session answered, and its channel.
+    session: RefCell<Option<(Challenge, Hash32)>>,
     /// What a successful answer carries in `Payment-Receipt`.
     payment_receipt: RefCell<Option<String>>,
 }
@@ -88,6 +92,7 @@ impl Exchange {
             session_for: RefCell::default(),
             sign_in_error: RefCell::default(),
             proof_fault: RefCell::default(),
+            session: RefCell::default(),
             payment_receipt: RefCell::default(),
         }
     }
@@ -174,6 +179,16 @@ impl Exchange {
     /// Why the request's credential of MPP proves no wallet, if it was to.
     pub(super) fn proof_fault(&self) -> Option<CredentialFault> {
         self.proof_fault.borrow().clone()
+    }
+
+    /// Notes the session whose credential the request brought.
+    pub(super) fn note_session(&self, challenge: &Challenge, channel: Hash32) {
+        self.session.replace(Some((challenge.clone(), channel)));
+    }
+
+    /// The challenge that the request's session answered, and its channel.
+    pub(super) fn session(&self) -> Option<(Challenge, Hash32)> {
+        self.session.borrow().clone()
     }
 
     /// Notes MPP's receipt: a successful answer carries it.

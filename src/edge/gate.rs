@@ -5,6 +5,7 @@ use worker::{Context, Env, Result, console_error, web_sys};
 use super::ending::Ending;
 use super::exchange::{Exchange, Outcome};
 use super::outgoing::Outgoing;
+use super::paid_stream::{self, Toll};
 use super::{
     admin, answer, clock, content, identity, origin, over_limit, own_endpoints, queue, session, settings,
 };
@@ -166,6 +167,9 @@ pub(super) async fn forward(
         exchange.note(&standings, clock::now());
     }
     let answer = forwarded?;
+    if let Some(toll) = Toll::of(exchange, account, &decision.endpoint, &answer) {
+        return exchange.ours(paid_stream::follow(exchange, &answer, &route.units, ending, toll));
+    }
     exchange.ours(match ending {
         Some(ending) => ending.follow(exchange, &answer, &route.units),
         None => origin::incoming(&answer),

@@ -51,6 +51,8 @@ pub struct PaymentObject {
     driving: Rc<Cell<bool>>,
     /// Held while a backend's request is asked about: one after another.
     requests: Mutex<()>,
+    /// Streams that wait for a voucher of the channel that it is.
+    vouchers: channel::Waiting,
 }
 
 impl DurableObject for PaymentObject {
@@ -61,6 +63,7 @@ impl DurableObject for PaymentObject {
             purchase: RefCell::new(None),
             driving: Rc::new(Cell::new(false)),
             requests: Mutex::new(()),
+            vouchers: channel::Waiting::default(),
         }
     }
 
@@ -76,8 +79,19 @@ impl DurableObject for PaymentObject {
             PaymentCall::ActOnChannel(action) => {
                 let settings = self.settings()?;
                 let said = channel::act(sessions(&settings)?, self, action).await?;
+                self.vouchers.wake();
                 self.ring_at(clock::now().plus(CHORE_RETRY)).await?;
                 objects::reply(&said)
+            }
+            PaymentCall::ChargeFurther(charge) => {
+                let settings = self.settings()?;
+                self.ring_at(clock::now().plus(CHORE_RETRY)).await?;
+                let charged =
+                    channel::charge_further((&self.env, sessions(&settings)?), self, charge).await?;
+                objects::reply(&charged)
+            }
+            PaymentCall::AwaitVoucher(required, until) => {
+                objects::reply(&channel::await_voucher(self, &self.vouchers, required, until).await?)
             }
             PaymentCall::ChargeChannel(charge, attempt) => {
                 let settings = self.settings()?;

@@ -27,6 +27,7 @@ pub(super) async fn account(exchange: &Exchange, credential: &Credential) -> Out
     let standing = act(exchange, credential).await?;
     Ok(standing.and_then(|standing| {
         hand_receipt(exchange, &credential.challenge, standing);
+        exchange.note_session(&credential.challenge, standing.channel);
         Channel::account(&standing.channel).ok_or(CredentialFault::Channel(ChannelFault::NotFound))
     }))
 }

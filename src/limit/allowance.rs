@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::bucket::{Bucket, Wait};
+use super::decision::Grant;
 use super::plan::Policy;
 use super::quota::{OverQuota, Quota, QuotaPolicy, QuotaUse};
 use super::slots::Slots;
@@ -135,6 +136,21 @@ impl Allowance {
         let slots = policy.slots.as_ref().and_then(|slots| self.slots.check(slots, now));
         let slots = slots.map(|wait| Denier { limit: CONCURRENT.to_owned(), wait });
         bucket.into_iter().chain(windows).chain(quotas).chain(slots).collect()
+    }
+
+    /// What these units need beyond the windows and quotas that count them, of an allowance brought up to `now`.
+    #[must_use]
+    pub fn shortfalls(&self, policy: &Policy, units: &Units, now: Millis) -> Vec<Grant> {
+        let windows =
+            policy.windows.iter().filter(|window| units.of(&window.unit) > Tokens::ZERO).map(|window| {
+                let quantity = self.window(&window.name).shortfall(units.of(&window.unit), window, now);
+                Grant { limit: window.name.clone(), quantity }
+            });
+        let quotas = policy.quotas.iter().filter(|quota| units.of(&quota.unit) > Tokens::ZERO).map(|quota| {
+            let quantity = self.quota(quota, now).shortfall(units.of(&quota.unit), quota);
+            Grant { limit: quota.name.clone(), quantity }
+        });
+        windows.chain(quotas).filter(|grant| grant.quantity > Tokens::ZERO).collect()
     }
 
     fn quota(&self, policy: &QuotaPolicy, now: Millis) -> Quota {

@@ -149,6 +149,18 @@ pub struct SaleTerms {
     pub single: Vec<Grant>,
 }
 
+/// What was decided about units that a request uses while it is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Furthered {
+    /// They are within the limits, and were counted.
+    Taken,
+    /// They are beyond a limit, and were not counted: this is what they cost.
+    ForSale(SaleTerms),
+    /// Nothing more is for sale, so that they were not counted: they count at the end, past the limit if need be.
+    NotSold,
+}
+
 /// What a payment adds to a limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -171,6 +171,15 @@ impl Quota {
         Some(if need > policy.limit { Wait::Never } else { Wait::For(self.left(now)) })
     }
 
+    /// How much of `need` more the quota has no room for; nothing where it lets more pass for a price.
+    #[must_use]
+    pub fn shortfall(&self, need: Tokens, policy: &QuotaPolicy) -> Tokens {
+        if matches!(policy.over, OverQuota::Overage(_)) {
+            return Tokens::ZERO;
+        }
+        self.used.plus(need).minus(policy.limit.plus(self.extra)).unwrap_or_default()
+    }
+
     /// Counts `quantity`, past the limit if need be.
     #[must_use]
     pub const fn count(self, quantity: Tokens) -> Self {

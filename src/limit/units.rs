@@ -64,6 +64,22 @@ impl Units {
         self
     }
 
+    /// What of these units is more than `other`.
+    #[must_use]
+    pub fn beyond(&self, other: &Self) -> Self {
+        let more = |(unit, quantity): (&str, Tokens)| {
+            let more = quantity.minus(other.of(unit))?;
+            (more > Tokens::ZERO).then(|| (unit.to_owned(), more))
+        };
+        Self(self.iter().filter_map(more).collect())
+    }
+
+    /// These units and those.
+    #[must_use]
+    pub fn and(self, other: &Self) -> Self {
+        other.iter().fold(self, |sum, (unit, quantity)| sum.with(unit, quantity))
+    }
+
     /// Reads the field `Tollgate-Units`: `token=123, image=1`. Quantities may have up to six decimals.
     ///
     /// # Errors
@@ -97,6 +113,14 @@ mod tests {
             units("token=1, image=2").or(units("token=5, second=3")),
             units("token=1, image=2, second=3")
         );
+    }
+
+    #[test]
+    fn what_is_more_is_told_unit_by_unit() {
+        let units = |text| Units::parse_field(text).unwrap();
+        let more = units("token=5, image=2").beyond(&units("token=3, image=2, second=9"));
+        assert_eq!(more, units("token=2"));
+        assert_eq!(units("token=3").and(&units("token=2, image=1")), units("token=5, image=1"));
     }
 
     #[test]

@@ -95,6 +95,17 @@ impl Window {
         Some(self.wait(need, policy, now))
     }
 
+    /// How much of `need` more the window has no room for, of a window brought up to `now`.
+    #[must_use]
+    pub fn shortfall(&self, need: Tokens, policy: &WindowPolicy, now: Millis) -> Tokens {
+        let length = wide(policy.length.get());
+        let weighed = wide(self.before.get()).saturating_mul(wide(self.left(policy, now).get()).min(length));
+        let wanted = weighed.saturating_add(wide(self.used.plus(need).get()).saturating_mul(length));
+        let has = wide(policy.limit.plus(self.extra).get()).saturating_mul(length);
+        let short = wanted.saturating_sub(has).div_ceil(length.max(1));
+        Tokens::micro(u64::try_from(short).unwrap_or(u64::MAX))
+    }
+
     fn wait(&self, need: Tokens, policy: &WindowPolicy, now: Millis) -> Wait {
         let left = self.left(policy, now);
         let limit = policy.limit.plus(self.extra);

@@ -26,6 +26,8 @@ const plans = {
     name: "Agents",
     endpoints: {
       "/dear": { bucket: { capacity: 1, refill_rate: 0.001 }, over_limit: "pay", price: "0.4", refill: 4 },
+      // Three events of streams are free in a day; each further one is a fourth of 2000.
+      "/stream": { fixed_windows: [{ window: "86_400s", limit: 3, unit_type: "message" }], over_limit: "pay", price: "0.002", refill: 4 },
       "*": { bucket: { capacity: 1, refill_rate: 0.001 }, over_limit: "pay", price: "0.001", refill: 3 },
     },
   },
@@ -35,8 +37,8 @@ before(async () => {
   [world, tempo] = await Promise.all([startWorld(), startTempo()]);
   gate = await world.gate({
     plans,
-    settings: { default_plans: { session: "agents" } },
-    payment: { session: session({ rpc: tempo.url }) },
+    settings: { default_plans: { session: "agents" }, endpoints: { "/stream": { units: { message: "events" } } } },
+    payment: { session: session({ rpc: tempo.url, voucher_timeout: "1s" }) },
   });
 });
 
@@ -145,6 +147,56 @@ test("a closed channel is gone", async () => {
   const closing = await client("/cpu", { method: "POST", ...authorization(await voucher(method, denied, channel, 250n, "close")) });
   assert.equal(closing.status, 204);
   await problem(await client("/cpu", authorization(await voucher(method, denied, channel, 500n))), 410, "session/channel-finalized");
+});
+
+/** The names and the data of a stream's events. */
+async function events(answer: Response): Promise<[string, Table][]> {
+  const blocks = (await answer.text()).split("\n\n").filter((block) => block !== "");
+  return blocks.map((block) => {
+    const [, name, data] = /^(?:event: (.*)\n)?data: (.*)$/.exec(block)!;
+    return [name ?? "message", JSON.parse(data!)];
+  });
+}
+
+const names = (of: [string, Table][]) => of.map(([name]) => name);
+
+test("the stock session client pays for a stream as it comes", async () => {
+  const { client } = await poor(gate, "/stream");
+  const vouchers: string[] = [];
+  const manager = sessionManager(tempo, tempo.payer(), async (input, init) => {
+    if (init?.method === "POST") vouchers.push(String(input));
+    return await client(input as string, init);
+  });
+  const receipts: Table[] = [];
+  const messages: string[] = [];
+  const stream = await manager.sse(gate.at("/stream?count=6&every=5"), { onReceipt: (receipt) => receipts.push(receipt) });
+  for await (const message of stream) messages.push(message);
+  assert.deepEqual(messages, [0, 1, 2, 3, 4, 5].map((event) => `{"event":${event}}`));
+  assert.equal(vouchers.length, 3, "three events are free, and each other one waits for its voucher");
+  assert.deepEqual(receipts.map(({ spent, acceptedCumulative }) => [spent, acceptedCumulative]), [["1500", "1500"]]);
+  const closed = await manager.close();
+  assert.equal(closed!.spent, "1500");
+});
+
+test("a stream that no voucher covers ends with what was used", async () => {
+  const { client, method, channel, denied } = await opened();
+  const sent = authorization(await voucher(method, denied, channel, 1000n));
+  const came = await events(await served(await client("/stream?count=9&every=5", sent)));
+  assert.deepEqual(names(came), [...Array(5).fill("message"), "payment-need-voucher", "payment-receipt"]);
+  const [, asks] = came[5]!, [, receipt] = came[6]!;
+  assert.deepEqual([asks["requiredCumulative"], asks["acceptedCumulative"], asks["deposit"]], ["1500", "1000", "250000"]);
+  assert.deepEqual([receipt["spent"], receipt["channelId"], receipt["status"]], ["1000", channel, "success"]);
+  const usage = await (await served(await client("/_tollgate/usage", sent))).json() as Table;
+  assert.equal(usage["units"]["message"], 5, "what did not pass does not count");
+});
+
+test("what vouchers cover already passes without a word, and two streams at once share it", async () => {
+  const { client, method, channel, denied } = await opened();
+  const sent = authorization(await voucher(method, denied, channel, 1500n));
+  const answers = await Promise.all([0, 1].map(async () => await client("/stream?count=3&every=5", sent)));
+  const came = (await Promise.all(answers.map(async (answer) => await events(await served(answer))))).flat();
+  assert.deepEqual(names(came).sort(), [...Array(6).fill("message"), "payment-receipt", "payment-receipt"]);
+  assert.equal((await client("/stream?count=1", sent)).status, 402, "used up: a request that would use more is asked to pay");
 });
 
 test("a channel that nobody opened is unknown, and a transaction that the chain refuses opens none", async () => {

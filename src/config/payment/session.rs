@@ -2,10 +2,15 @@
 
 use url::Url;
 
+use crate::config::positive_span;
 use crate::config::table::{Faults, Table, number, parsed};
 use crate::pay::eip712::Address;
 use crate::pay::mpp::session::Escrow;
 use crate::pay::offer::EvmTender;
+use crate::time::Span;
+
+/// How long a stream waits for a voucher, if the settings do not say it.
+const VOUCHER_TIMEOUT: Span = Span::seconds(60);
 
 /// Where sessions' channels are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +19,8 @@ pub struct SessionConfig {
     pub escrow: Escrow,
     /// A node of its chain.
     pub rpc: Url,
+    /// How long a stream that vouchers do not cover waits for the next one.
+    pub voucher_timeout: Span,
 }
 
 /// Reads the table. `tender` is what is paid with otherwise; `rpc` is the node that stands beside the table.
@@ -29,6 +36,7 @@ pub(super) fn read(
     let decimals = t.optional("decimals", number::<u8>, faults).unwrap_or(6);
     let rpc = t.optional("rpc", super::rpc, faults).or(rpc);
     let name = t.name_of("decimals");
+    let voucher_timeout = t.optional("voucher_timeout", positive_span, faults).unwrap_or(VOUCHER_TIMEOUT);
     t.finish(faults);
     let tender = tender?;
     if decimals != tender.asset.decimals {
@@ -43,5 +51,5 @@ pub(super) fn read(
         decimals,
         payee: tender.pay_to,
     };
-    Some(SessionConfig { escrow, rpc: rpc? })
+    Some(SessionConfig { escrow, rpc: rpc?, voucher_timeout })
 }

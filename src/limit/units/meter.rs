@@ -15,7 +15,16 @@ const MAX_EVENT: usize = 256 << 10;
 
 /// Where in an answer which unit stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Readings(Vec<(String, Pointer)>);
+pub struct Readings(Vec<(String, Reading)>);
+
+/// How an answer tells how many of a unit were used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// By a number there, in a document or in an event.
+    At(Pointer),
+    /// By how many events there are with data.
+    Events,
+}
 
 /// Reads the units of one answer.
 #[derive(Clone, Debug)]
@@ -44,20 +53,31 @@ struct Events {
     /// The first line of all may begin with a byte order mark.
     started: bool,
     found: Units,
+    /// How many events had data.
+    count: u64,
 }
 
 impl Readings {
     /// Each unit with its place.
     #[must_use]
-    pub const fn new(readings: Vec<(String, Pointer)>) -> Self {
+    pub const fn new(readings: Vec<(String, Reading)>) -> Self {
         Self(readings)
     }
 
     /// The units that a document tells.
     fn of(&self, document: &[u8]) -> Units {
         let Ok(document) = serde_json::from_slice::<Value>(document) else { return Units::default() };
-        let told = self.0.iter().filter_map(|(unit, place)| Some((unit, quantity(place.find(&document)?)?)));
+        let told = self.0.iter().filter_map(|(unit, reading)| match reading {
+            Reading::At(place) => Some((unit, quantity(place.find(&document)?)?)),
+            Reading::Events => None,
+        });
         told.fold(Units::default(), |units, (unit, quantity)| units.with(unit, quantity))
+    }
+
+    /// The units that so many events are.
+    fn of_events(&self, count: u64) -> Units {
+        let counted = self.0.iter().filter(|(_, reading)| count > 0 && *reading == Reading::Events);
+        counted.fold(Units::default(), |units, (unit, _)| units.with(unit, Tokens::whole(count)))
     }
 }
 
@@ -101,13 +121,31 @@ impl Meter {
     #[must_use]
     pub fn units(mut self) -> Units {
         match &mut self.form {
-            Form::Json(kept) => kept.as_deref().map(|kept| self.readings.of(kept)).unwrap_or_default(),
+            Form::Json(kept) => {
+                return kept.as_deref().map(|kept| self.readings.of(kept)).unwrap_or_default();
+            }
             // Some origins leave out the empty line after the last event.
             Form::Events(events) => {
                 events.end_line(&self.readings);
                 events.end_event(&self.readings);
-                std::mem::take(&mut events.found)
             }
+        }
+        self.so_far()
+    }
+
+    /// The units that whole events told so far; of a document nothing, before it is whole.
+    #[must_use]
+    pub fn so_far(&self) -> Units {
+        match &self.form {
+            Form::Json(_) => Units::default(),
+            Form::Events(events) => events.found.clone().and(&self.readings.of_events(events.count)),
+        }
+    }
+
+    /// Takes back that the last event counts as one: it was read, and did not pass.
+    pub fn uncount_event(&mut self) {
+        if let Form::Events(events) = &mut self.form {
+            events.count = events.count.saturating_sub(1);
         }
     }
 }
@@ -147,6 +185,9 @@ impl Events {
     fn end_event(&mut self, readings: &Readings) {
         let data = std::mem::take(&mut self.data);
         let cut = std::mem::take(&mut self.cut);
+        if !data.is_empty() || cut {
+            self.count = self.count.saturating_add(1);
+        }
         if data.is_empty() || cut {
             return;
         }
@@ -162,7 +203,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn readings() -> Readings {
-        let at = |unit: &str, pointer: &str| (unit.to_owned(), Pointer::parse(pointer).unwrap());
+        let at = |unit: &str, pointer: &str| (unit.to_owned(), Reading::At(Pointer::parse(pointer).unwrap()));
         Readings::new(vec![at("token", "/usage/total_tokens"), at("image", "/images")])
     }
 
@@ -230,6 +271,20 @@ mod tests {
         );
         let unfinished = b"data: {\"usage\":{\"total_tokens\":9}}";
         assert_eq!(told("text/event-stream", &[unfinished]), tokens(9));
+    }
+
+    #[test]
+    fn events_are_counted_as_they_come_and_one_can_be_taken_back() {
+        let readings = Readings::new(vec![("message".to_owned(), Reading::Events)]);
+        let mut meter = Meter::new(&readings, "text/event-stream").unwrap();
+        let messages = |count| Units::default().with("message", Tokens::whole(count));
+        meter.see(b"data: a\n\nevent: x\n\n: comment\n\ndata: b\ndata: c\n\ndata: d");
+        assert_eq!(meter.so_far(), messages(2));
+        assert_eq!(meter.clone().units(), messages(3));
+        meter.uncount_event();
+        assert_eq!(meter.so_far(), messages(1));
+        let document = Meter::new(&readings, "application/json").unwrap();
+        assert_eq!(document.units(), Units::default());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The receipt in MPP's own form, for the field `Payment-Receipt` of a successful answer (draft-httpauth-payment-00 §5.3).
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::challenge::Challenge;
 use super::session::channel::ChannelStanding;
@@ -26,6 +26,16 @@ impl Receipt<'_> {
     /// The value of the field.
     #[must_use]
     pub fn field(&self) -> String {
+        encode(&self.members())
+    }
+
+    /// The event at the end of a stream that a session pays for.
+    #[must_use]
+    pub fn event(&self) -> String {
+        format!("event: payment-receipt\ndata: {}\n\n", Value::from(self.members()))
+    }
+
+    fn members(&self) -> Map<String, Value> {
         let mut receipt = object([
             ("method", json!(self.challenge.method)),
             ("intent", json!(self.challenge.intent)),
@@ -42,6 +52,6 @@ impl Receipt<'_> {
             receipt.insert("acceptedCumulative".to_owned(), json!(standing.accepted));
             receipt.insert("spent".to_owned(), json!(standing.spent));
         }
-        encode(&receipt)
+        receipt
     }
 }

@@ -41,6 +41,7 @@ declare module "mppx/client" {
   export interface SessionManager {
     readonly channelId: string | undefined;
     fetch(input: string, init?: RequestInit): Promise<Response & { receipt: SessionReceipt | null; channelId: string | null }>;
+    sse(input: string, init?: { onReceipt?: (receipt: SessionReceipt) => void }): Promise<AsyncIterable<string>>;
     close(): Promise<SessionReceipt | undefined>;
   }
 
