@@ -1,6 +1,7 @@
 //! Who is calling: account ids and addresses.
 //!
-//! [`key`] has the API keys that an owner issues, [`key_ring`] those of an account, [`session`] the tokens that name an account, [`nonce`] and
+//! [`key`] has the API keys that an owner issues, [`key_ring`] those of an account, [`session`] the tokens that name an account, [`session_name`] the
+//! sessions that clients name, [`nonce`] and
 //! [`context_nonce`] the nonces that we issue, [`sign_in`] how a wallet proves itself.
 
 pub mod context_nonce;
@@ -8,6 +9,7 @@ pub mod key;
 pub mod key_ring;
 pub mod nonce;
 pub mod session;
+pub mod session_name;
 pub mod sign_in;
 
 use std::fmt;
@@ -19,6 +21,11 @@ use serde::{Deserialize, Serialize};
 pub use session::{SESSION_LIFE, SessionKey};
 
 use crate::pay::eip712::Address;
+
+/// The longest name of a key's account.
+const MAX_KEY_NAME: usize = 256;
+/// The longest id of a session: that of a key's account, with a name and what stands between.
+const MAX_SESSION_ID: usize = MAX_KEY_NAME + session_name::MAX_SESSION_NAME + "key::".len();
 
 /// What tells a client from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,8 +109,8 @@ fn network_of(address: Ipv6Addr) -> Ipv6Addr {
 }
 
 /// Whether a name of the owner's choice can stand in an id: something, printable, and not too long.
-fn is_plain(name: &str) -> bool {
-    !name.is_empty() && name.len() <= 256 && !name.chars().any(char::is_control)
+fn is_plain(name: &str, longest: usize) -> bool {
+    !name.is_empty() && name.len() <= longest && !name.chars().any(char::is_control)
 }
 
 impl FromStr for AccountId {
@@ -114,7 +121,8 @@ impl FromStr for AccountId {
         let error = || AccountIdError(text.to_owned());
         let (kind, name) = text.split_once(':').ok_or_else(error)?;
         match kind {
-            "key" | "session" if is_plain(name) => Ok(Self(text.to_owned())),
+            "key" if is_plain(name, MAX_KEY_NAME) => Ok(Self(text.to_owned())),
+            "session" if is_plain(name, MAX_SESSION_ID) => Ok(Self(text.to_owned())),
             "wallet" => name.parse::<Address>().map(|wallet| Self::of_wallet(&wallet)).map_err(|_| error()),
             "ip" if name == "unknown" => Ok(Self::of_unknown_address()),
             "ip" => {

@@ -51,6 +51,8 @@ pub struct Config {
     pub documents: Map<String, Value>,
     default_plan: Option<String>,
     default_plans: BTreeMap<Kind, String>,
+    /// The field in which a client with a key or a proof names its session, if there is one. In lower case.
+    pub session_header: Option<String>,
     /// What a `tg_` key that nobody issued means.
     pub unknown_keys: UnknownKeys,
     /// How long the origin may take to the first byte of its answer.
@@ -140,6 +142,7 @@ impl Config {
             documents,
             default_plan,
             default_plans,
+            session_header: t.optional("session_header", headers::session, faults),
             unknown_keys: t.optional("unknown_keys", unknown_keys, faults).unwrap_or(UnknownKeys::Reject),
             origin_timeout: t.optional("origin_timeout", positive_span, faults).unwrap_or(Span::seconds(30)),
             origin_headers: headers::read(&mut t, faults),

@@ -137,10 +137,11 @@ pub fn cors(allowed: &[String], origin: Option<&str>) -> Vec<(&'static str, Stri
 
 /// The further fields of an answer to a preflight.
 #[must_use]
-pub fn preflight(requested_method: &str) -> Vec<(&'static str, String)> {
+pub fn preflight(requested_method: &str, session_header: Option<&str>) -> Vec<(&'static str, String)> {
+    let allowed = [ALLOWED].into_iter().chain(session_header).collect::<Vec<_>>().join(", ");
     vec![
         ("Access-Control-Allow-Methods", requested_method.to_owned()),
-        ("Access-Control-Allow-Headers", ALLOWED.to_owned()),
+        ("Access-Control-Allow-Headers", allowed),
         ("Access-Control-Max-Age", "86400".to_owned()),
     ]
 }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use tollgate::config::document::{Document, Format};
 use tollgate::config::gate_file::{Checked, check};
 
-const SAID: [(&str, &str); 15] = [
+const SAID: [(&str, &str); 16] = [
     (
         "class_never_made.toml",
         "line 26: migrations: never makes PaymentObject; name it in new_sqlite_classes of a migration",
@@ -55,6 +55,10 @@ const SAID: [(&str, &str); 15] = [
     (
         "secret_without_its_end.toml",
         "line 7: TOLLGATE.origin_headers.Authorization: has a `{secret:` without its `}`",
+    ),
+    (
+        "session_header_taken.toml",
+        "line 7: TOLLGATE.session_header: `X-API-Key` means something else already; write another, such as X-Agent-Session",
     ),
     (
         "setting_misspelt.toml",

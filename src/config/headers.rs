@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::table::{Faults, Table, text};
+use crate::fields::is_withheld;
 
 /// Header fields by name, in whose values `{secret:NAME}` stands for a secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,9 +20,8 @@ pub(super) fn read(t: &mut Table<'_>, faults: &mut Faults) -> HeaderTemplates {
     let Some(table) = t.table("origin_headers", faults) else { return HeaderTemplates::default() };
     let mut fields = BTreeMap::new();
     for (name, full, value) in table.entries() {
-        let is_token = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
         match text(value) {
-            Ok(value) if is_token && value.is_ascii() && !value.contains(['\r', '\n']) => {
+            Ok(value) if is_token(name) && value.is_ascii() && !value.contains(['\r', '\n']) => {
                 fields.insert(name.to_owned(), value.to_owned());
             }
             Ok(_) => faults.add(full, "is not a header field"),
@@ -27,6 +29,30 @@ pub(super) fn read(t: &mut Table<'_>, faults: &mut Faults) -> HeaderTemplates {
         }
     }
     HeaderTemplates { setting: table.name().to_owned(), fields }
+}
+
+/// Whether a text may name a header field (RFC 9110 §5.6.2).
+fn is_token(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+/// Reads the name of the field in which clients name their sessions, in lower case. One that means something else already is
+/// refused.
+pub(super) fn session(value: &Value) -> Result<String, String> {
+    let written = text(value)?;
+    let name = written.to_ascii_lowercase();
+    if !is_token(&name) {
+        return Err(format!(
+            "`{written}` is not the name of a header field; write one such as X-Agent-Session"
+        ));
+    }
+    let taken = ["authorization", "cookie", "host", "x-api-key", "content-length", "content-type"];
+    if is_withheld(&name, None) || taken.contains(&name.as_str()) || name.starts_with("cf-") {
+        return Err(format!(
+            "`{written}` means something else already; write another, such as X-Agent-Session"
+        ));
+    }
+    Ok(name)
 }
 
 impl HeaderTemplates {

@@ -73,6 +73,8 @@ pub enum AccountCall {
     TryAdmin(bool),
     /// May the key that asks do that? [`bool`]
     Allows(Scope),
+    /// Is the key that asks good? [`bool`]
+    KnowsKey,
     /// The owner adds a key. `Done`
     AddKey(KeyHash, BTreeSet<Scope>),
     /// The owner revokes a key. `Done`

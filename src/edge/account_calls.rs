@@ -97,6 +97,8 @@ fn handle(account: Account, call: AccountCall, rules: &Rules<'_>, now: Millis) -
         }
         // Without a key nothing is allowed.
         AccountCall::Allows(_) => answered(account, &false),
+        // A key that is not good was refused before.
+        AccountCall::KnowsKey => Handled { denied: true, ..answered(account, &true) },
         AccountCall::AddKey(key, scopes) => done(account.with_key(key, scopes)),
         AccountCall::RemoveKey(key) => done(account.without_key(&key)),
         AccountCall::SetPlan(plan) => done(account.with_plan(plan)),

@@ -7,6 +7,7 @@
 //! - by alarm: usage, first into storage and then into the ledger. No timer keeps the object awake.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use worker::{
@@ -27,6 +28,8 @@ use crate::time::{Millis, Span};
 
 /// The free part of a bucket is written at most once in this time.
 const WRITE_INTERVAL: Span = Span::seconds(1);
+/// How long a session that a client named takes a key for good without asking its account.
+const KEY_MEMORY: Span = Span::seconds(60);
 /// How many notices an alarm sends at most, each of which may take 10 s: usage must not wait for them for long.
 const NOTICES_AN_ALARM: usize = 8;
 /// Bytes of randomness that tell one life of an account from another.
@@ -41,11 +44,13 @@ pub struct AccountObject {
     state: State,
     env: Env,
     memory: RefCell<Option<Memory>>,
+    /// Of an account that is a session which a client named: its owner's keys, and when each was good last.
+    keys: RefCell<BTreeMap<KeyHash, Millis>>,
 }
 
 impl DurableObject for AccountObject {
     fn new(state: State, env: Env) -> Self {
-        Self { state, env, memory: RefCell::new(None) }
+        Self { state, env, memory: RefCell::new(None), keys: RefCell::default() }
     }
 
     async fn fetch(&self, request: Request) -> Result<Response> {
@@ -57,6 +62,11 @@ impl DurableObject for AccountObject {
             Ok(config) => config,
             Err(_) if call.is_for_mending() => plans_in_force::settings_alone(&self.env)?,
             Err(faults) => return objects::refuse(&Refusal::Misconfigured(faults.to_string())),
+        };
+        let key = match (account.owner(), key) {
+            (Some(owner), Some(key)) if self.knows_key(&owner, &key).await? => None,
+            (Some(_), Some(_)) => return objects::refuse(&Refusal::UnknownKey),
+            (_, key) => key,
         };
         let mut memory = match self.memory.take() {
             Some(memory) => memory,
@@ -123,6 +133,23 @@ impl AccountObject {
     /// The settings with the plans that are in force.
     async fn config(&self) -> Result<InForce> {
         plans_in_force::config(&self.env, |task| self.state.wait_until(task)).await
+    }
+
+    /// Whether a key is good for the account whose session this is: that account is asked, at most once a minute.
+    async fn knows_key(&self, owner: &AccountId, key: &KeyHash) -> Result<bool> {
+        let now = clock::now();
+        let is_fresh = |told: &Millis| now.since(*told) < KEY_MEMORY;
+        if self.keys.borrow().get(key).is_some_and(is_fresh) {
+            return Ok(true);
+        }
+        let call = AccountCall::KnowsKey;
+        let answer = objects::account_with_key::<bool>(&self.env, owner, Some(key.clone()), call).await?;
+        let mut keys = self.keys.borrow_mut();
+        match answer {
+            Ok(true) => drop(keys.insert(key.clone(), now)),
+            Ok(false) | Err(_) => drop(keys.remove(key)),
+        }
+        Ok(keys.contains_key(key))
     }
 
     /// What is stored. Only an absent row is a new account: a row that cannot be read is an error, never a full bucket.

@@ -115,8 +115,8 @@ impl Exchange {
         account: &AccountId,
         call: AccountCall,
     ) -> Outcome<T> {
-        let key =
-            self.key.borrow().as_ref().filter(|(owner, _)| owner == account).map(|(_, key)| key.clone());
+        let is_of = |owner: &AccountId| owner == account || account.owner().as_ref() == Some(owner);
+        let key = self.key.borrow().as_ref().filter(|(owner, _)| is_of(owner)).map(|(_, key)| key.clone());
         let answer = objects::account_with_key(&self.env, account, key, call).await;
         self.ours(answer)?.map_err(|refusal| match refusal {
             Refusal::UnknownKey => unknown_key(),

@@ -62,7 +62,7 @@ fn preflight(exchange: &Exchange) -> Result<Option<web_sys::Response>> {
         return Ok(None);
     };
     let answer = answer::empty(204)?;
-    for (name, value) in fields::preflight(&method) {
+    for (name, value) in fields::preflight(&method, exchange.settings.config.session_header.as_deref()) {
         answer.headers().set(name, &value)?;
     }
     Ok(Some(answer))

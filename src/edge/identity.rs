@@ -10,8 +10,9 @@ use worker::Result;
 use super::exchange::{Exchange, Outcome, unknown_key};
 use super::{clock, keys, mpp, origin, presented, session};
 use crate::client::key::{ApiKey, Scope};
+use crate::client::session_name::SessionName;
 use crate::client::sign_in::{EXTENSION, RelyingParty, SignInError};
-use crate::client::{AccountId, SessionKey};
+use crate::client::{AccountId, Kind, SessionKey};
 use crate::config::UnknownKeys;
 use crate::contract::AccountCall;
 use crate::fields::{SESSION, SIGN_IN_WITH_X, key_of, split_cookie};
@@ -21,7 +22,7 @@ use crate::pay::mpp::session::is_of as is_of_session;
 use crate::pay::network::Network;
 use crate::pay::offer::Tender;
 use crate::pay::x402::v2::Extensions;
-use crate::problem::ProblemKind;
+use crate::problem::{Problem, ProblemKind};
 
 /// Asks the account of the caller, and tells which that is.
 pub(super) async fn ask<T: DeserializeOwned>(
@@ -33,7 +34,7 @@ pub(super) async fn ask<T: DeserializeOwned>(
         // Only the account itself knows that a key was revoked.
         Err(problem) if problem.kind == ProblemKind::UnknownKey && tolerates_unknown_keys(exchange) => {
             exchange.note_key(None);
-            let account = without_key(exchange).await?;
+            let account = in_session(exchange, without_key(exchange).await?)?;
             let answer = exchange.ask(&account, call).await?;
             Ok((account, answer))
         }
@@ -43,9 +44,25 @@ pub(super) async fn ask<T: DeserializeOwned>(
 
 /// The account of the caller: of its key, or of the wallet, session or address that it comes with.
 async fn account(exchange: &Exchange) -> Outcome<AccountId> {
-    match key(exchange).await? {
-        Some(account) => Ok(account),
-        None => without_key(exchange).await,
+    let account = match key(exchange).await? {
+        Some(account) => account,
+        None => without_key(exchange).await?,
+    };
+    in_session(exchange, account)
+}
+
+/// The account of the session that the client names in the owner's field, if there is such a field and a key or a wallet that
+/// was proven: the field alone identifies nobody.
+fn in_session(exchange: &Exchange, account: AccountId) -> Outcome<AccountId> {
+    let Some(field) = &exchange.settings.config.session_header else { return Ok(account) };
+    let named = matches!(account.kind(), Kind::Key | Kind::Wallet).then(|| exchange.header(field)).flatten();
+    match named.map(|name| name.parse::<SessionName>()) {
+        None => Ok(account),
+        Some(Ok(name)) => Ok(account.in_session(&name)),
+        Some(Err(error)) => {
+            Err(Problem::new(ProblemKind::BadRequest, format!("{field} {error}"))
+                .with("header", field.clone()))
+        }
     }
 }
 

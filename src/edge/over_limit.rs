@@ -10,7 +10,7 @@ use super::exchange::{Exchange, Outcome};
 use super::presented::{self, Presented, bad_payment};
 use super::signed_context::Desk;
 use super::{clock, gate, mpp, origin};
-use crate::client::{AccountId, Kind};
+use crate::client::AccountId;
 use crate::config::payment::PaymentConfig;
 use crate::contract::AccountCall;
 use crate::endpoint::Target;
@@ -154,7 +154,7 @@ impl Counter<'_> {
             Ok(credential) if session::is_of(&credential) => {
                 return match self.exchange.proof_fault() {
                     Some(fault) => self.refuse(&fault.into()),
-                    None if self.account.kind() == Kind::Session => Box::pin(self.charge(&credential)).await,
+                    None if self.exchange.session().is_some() => Box::pin(self.charge(&credential)).await,
                     None => self.ask(),
                 };
             }
