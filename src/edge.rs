@@ -19,6 +19,7 @@ mod body;
 mod channel;
 mod clock;
 mod content;
+mod credit_counter;
 mod deadline;
 mod departure;
 mod discovery;

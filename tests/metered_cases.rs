@@ -12,10 +12,13 @@ mod client;
 
 use serde_json::{Value, json};
 use tollgate::bill::tally::Tally;
+use tollgate::config::table::Faults;
 use tollgate::limit::account::Account;
-use tollgate::limit::credit::BlockId;
 use tollgate::limit::credit::order::{Cut, Done, Gift, Order, OrderKey};
-use tollgate::limit::decision::{Denied, DeniedBy, Verdict};
+use tollgate::limit::credit::sale::CreditSale;
+use tollgate::limit::credit::{BlockId, CREDITS};
+use tollgate::limit::decision::{Denied, DeniedBy, Grant, Verdict};
+use tollgate::limit::plan::Plans;
 use tollgate::limit::tokens::Tokens;
 use tollgate::pay::amount::Amount;
 use tollgate::time::{Millis, Span};
@@ -368,4 +371,44 @@ fn credits_are_never_forgotten() {
     let account = account.clone().flushed(account.usage().revision(), later, later);
     assert!(account.is_precious(&rules) && !account.is_whole(&rules, later));
     assert!(new_account().is_whole(&rules, later));
+}
+
+/// What the account of that kind is told that wants to buy credits of a plan.
+fn wants_to_buy(plan: &Value, account: &str, count: u64) -> CreditSale {
+    let mut faults = Faults::default();
+    let plans = Plans::read("PLANS", &json!({ "free": plan }), &mut faults);
+    assert!(faults.is_empty(), "{faults}");
+    let account = Account::new(account.parse().unwrap(), "1".to_owned());
+    account.sell_credits(&rules(&plans), count, Millis::new(NOW))
+}
+
+#[test]
+fn credits_are_sold_to_keys_and_wallets_where_the_plan_has_a_price_for_one() {
+    let plan = json!({ "credit_price": "0.005", "endpoints": { "*": {} } });
+    let wallet = "wallet:0x14791697260e4c9a71f18484c9f997b308e59325";
+    for account in ["key:acme", wallet] {
+        let CreditSale::Offered(decision) = wants_to_buy(&plan, account, 200) else { panic!("{account}") };
+        let Verdict::Denied(Denied { offer: Some(terms), wait: None, .. }) = decision.verdict else {
+            panic!("{account}")
+        };
+        assert_eq!((terms.price.to_string().as_str(), terms.one_call), ("1", false));
+        assert_eq!(terms.grants, [Grant { limit: CREDITS.to_owned(), quantity: Tokens::whole(200) }]);
+    }
+    for account in ["ip:203.0.113.7", "session:0x01"] {
+        assert_eq!(wants_to_buy(&plan, account, 200), CreditSale::NotToThisKind);
+    }
+    let plan = json!({ "endpoints": { "*": {} } });
+    assert_eq!(wants_to_buy(&plan, "key:acme", 1), CreditSale::NotSold("free".to_owned()));
+    let plan = json!({ "credit_price": "100000000000000000000000000000000000000", "endpoints": {} });
+    assert_eq!(wants_to_buy(&plan, "key:acme", 1_000_000_000), CreditSale::TooDear);
+}
+
+#[test]
+fn no_credits_are_sold_to_an_account_that_could_not_hold_the_block() {
+    let plan = json!({ "free": { "credit_price": "1", "endpoints": {} } });
+    let plans = Plans::read("PLANS", &plan, &mut Faults::default());
+    let full = (0..1000).fold(Account::new("key:full".parse().unwrap(), "1".to_owned()), |account, nth| {
+        account.ordered(&rules(&plans), &grant(&nth.to_string(), 1, None), Millis::new(NOW)).0
+    });
+    assert_eq!(full.sell_credits(&rules(&plans), 1, Millis::new(NOW)), CreditSale::TooManyBlocks);
 }

@@ -9,8 +9,12 @@ use std::path::Path;
 use tollgate::config::document::{Document, Format};
 use tollgate::config::plan_file::PlanFile;
 
-const SAID: [(&str, &str); 18] = [
+const SAID: [(&str, &str); 19] = [
     ("comma_too_much.json", "line 4: a name in double quotes must stand here; is there a comma too much?"),
+    (
+        "credit_price_as_number.yaml",
+        "line 4: plans.free.credit_price: must be a text such as \"0.001\", so that no float ever holds money",
+    ),
     (
         "duration_without_unit.yaml",
         "line 6: plans.free.endpoints.gpt-4-turbo.fixed_windows[0].window: `60` is not a duration; write a whole number and a unit, such as 500ms, 60s, 5m, 24h or 30d",

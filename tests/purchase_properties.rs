@@ -15,11 +15,18 @@ mod payments;
 use std::cell::Cell;
 
 use proptest::prelude::*;
+use tollgate::contract::Credit;
+use tollgate::limit::account::{Account, Rules};
+use tollgate::limit::credit::{CREDITS, sale};
+use tollgate::limit::decision::Grant;
+use tollgate::limit::plan::Plans;
 use tollgate::limit::tokens::Tokens;
+use tollgate::notice::Kinds;
 use tollgate::pay::amount::Amount;
 use tollgate::pay::chain::Finding;
 use tollgate::pay::eip712::Hash32;
 use tollgate::pay::purchase::{Event, Progress, Purchase, SettlementPolicy, State, Step, StoredPurchase};
+use tollgate::pay::x402::PaymentId;
 use tollgate::pay::x402::facilitator::{SettleAnswer, VerifyAnswer};
 use tollgate::time::{Millis, Span};
 
@@ -53,6 +60,18 @@ fn faults() -> impl Strategy<Value = Fault> {
     ]
 }
 
+/// The account that is credited, as it is: the payment buys it prepaid credits.
+struct Buyer(Account);
+
+impl Default for Buyer {
+    fn default() -> Self {
+        Self(Account::new("key:buyer".parse().unwrap(), "1".to_owned()))
+    }
+}
+
+/// What the payment buys.
+const BOUGHT: u64 = 4;
+
 /// Everything outside of the machine.
 #[derive(Default)]
 struct World {
@@ -61,8 +80,7 @@ struct World {
     /// The payer used the nonce for something else.
     spent_elsewhere: bool,
     pending_at_account: bool,
-    credits_seen_by_account: u32,
-    credited_tokens: u32,
+    buyer: Buyer,
     stored: Option<String>,
     settle_calls: Cell<u32>,
 }
@@ -92,11 +110,30 @@ impl World {
         }
     }
 
-    /// Idempotent, as the account is (see the account's own tests).
-    fn credit(&mut self) {
-        self.credits_seen_by_account += 1;
-        self.credited_tokens = 4;
+    fn credit(&mut self, payment: PaymentId) {
+        let grants = vec![Grant { limit: CREDITS.to_owned(), quantity: Tokens::whole(BOUGHT) }];
+        let credit = Credit { payment, endpoint: sale::endpoint(), grants, amount: Amount::new(1000) };
+        let plans = Plans::default();
+        let rules = Rules { plans: &plans, plan: "", payment: true, notices: Kinds::NONE, decimals: 6 };
+        self.buyer.0 = self.buyer.0.clone().credit(&rules, &credit, self.now());
         self.pending_at_account = false;
+    }
+
+    fn acknowledge(&mut self, payment: &PaymentId) {
+        self.buyer.0 = self.buyer.0.clone().acknowledge(payment);
+    }
+
+    /// The credits that the account has, in blocks that the bill agrees with.
+    fn credited(&self) -> u64 {
+        let (credits, usage) = (self.buyer.0.credits(), self.buyer.0.usage());
+        let payments: u64 = usage.lines().map(|line| line.tally.payments).sum();
+        assert_eq!(u64::try_from(credits.blocks().len()), Ok(payments));
+        credits.balance(self.now()).floor()
+    }
+
+    /// What it must have.
+    fn paid_for(&self) -> u64 {
+        if self.settled_on_chain { BOUGHT } else { 0 }
     }
 }
 
@@ -144,14 +181,17 @@ fn perform(world: &mut World, purchase: &Purchase, step: &Step, fault: Fault) ->
         Step::Settle => Event::Settled(world.settle()),
         Step::ClaimTransaction(_) => Event::TransactionClaimed(true),
         Step::Credit => {
-            world.credit();
+            world.credit(purchase.id());
             Event::Credited
         }
         Step::Withdraw => {
             world.pending_at_account = false;
             Event::Withdrawn
         }
-        Step::Acknowledge => Event::Acknowledged,
+        Step::Acknowledge => {
+            world.acknowledge(&purchase.id());
+            Event::Acknowledged
+        }
         Step::Record => Event::Recorded(purchase.state()),
         Step::SignReceipt => Event::ReceiptSigned(Box::new(payments::receipt())),
         Step::KeepReceipt => Event::ReceiptKept,
@@ -215,7 +255,7 @@ proptest! {
     fn settled_if_and_only_if_credited(faults in prop::collection::vec(faults(), 0..40)) {
         let mut world = World::default();
         let purchase = run(&mut world, &faults, &policy(1_000_000));
-        prop_assert_eq!(world.credited_tokens > 0, world.settled_on_chain, "{:?}", purchase);
+        prop_assert_eq!(world.credited(), world.paid_for(), "{:?}", purchase);
         prop_assert!(!world.pending_at_account, "the account would ask nobody to pay for ever: {purchase:?}");
         if world.settled_on_chain {
             prop_assert_eq!(purchase.state(), State::Credited);
@@ -229,8 +269,8 @@ proptest! {
         let purchase = run(&mut world, &faults, &policy(0));
         match purchase.state() {
             State::Credited => prop_assert!(purchase.settlement().unwrap().confirmed),
-            State::Held => prop_assert!(world.credited_tokens == 0 && world.settled_on_chain),
-            _ => prop_assert!(!world.settled_on_chain && world.credited_tokens == 0),
+            State::Held => prop_assert!(world.credited() == 0 && world.settled_on_chain),
+            _ => prop_assert!(!world.settled_on_chain && world.credited() == 0),
         }
     }
 
@@ -241,7 +281,7 @@ proptest! {
         let mut world = World::default();
         let policy = SettlementPolicy { asks_chain: true, ..policy(0) };
         let purchase = run(&mut world, &faults, &policy);
-        prop_assert_eq!(world.credited_tokens > 0, world.settled_on_chain, "{:?}", purchase);
+        prop_assert_eq!(world.credited(), world.paid_for(), "{:?}", purchase);
         prop_assert!(purchase.settlement().is_none_or(|settlement| settlement.confirmed));
         prop_assert!(!world.pending_at_account);
     }
@@ -252,7 +292,7 @@ proptest! {
         let mut world = World { spent_elsewhere: true, ..World::default() };
         let policy = SettlementPolicy { asks_chain: true, ..policy(1_000_000) };
         let purchase = run(&mut world, &faults, &policy);
-        prop_assert_eq!((world.credited_tokens, world.pending_at_account), (0, false), "{:?}", purchase);
+        prop_assert_eq!((world.credited(), world.pending_at_account), (0, false), "{:?}", purchase);
         prop_assert!(!purchase.is_stored(), "{purchase:?}");
     }
 

@@ -100,6 +100,19 @@ mod tests {
     }
 
     #[test]
+    fn credits_that_nobody_can_buy_or_spend_are_told() {
+        let plans = json!({ "free": { "credit_price": "0.01", "endpoints": { "/free": {} } } });
+        let tollgate = json!({ "origin": "https://api.acme.test", "default_plan": "free" });
+        assert_eq!(
+            said(&on_gate(&Config::read(&tollgate, &plans, false).unwrap())),
+            [
+                "PLANS.free.credit_price: sells credits, and [vars.TOLLGATE.payment] is missing: nothing can be bought",
+                "PLANS.free.credit_price: sells credits, and no endpoint of the plan costs any: they buy nothing here",
+            ]
+        );
+    }
+
+    #[test]
     fn what_is_for_sale_without_payments_is_told() {
         let config = gate(&json!({ "origin": "https://api.acme.test", "default_plan": "free" }));
         assert_eq!(

@@ -42,6 +42,8 @@ pub enum AccountCall {
     Survey(Option<Target>),
     /// The owner orders something of the credits. [`crate::limit::credit::order::Done`]
     OrderCredits(Order),
+    /// What do so many credits cost? [`crate::limit::credit::sale::CreditSale`]
+    SellCredits(u64),
     /// Which blocks of credits are there? [`CreditBook`]
     Credits,
     /// What was used and the ledger may not have? [`LiveUsage`]

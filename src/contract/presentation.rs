@@ -40,6 +40,8 @@ pub enum Buys {
     /// More of a limit.
     #[default]
     Refill,
+    /// Prepaid credits, and no request passes for it.
+    Credits,
     /// One call.
     Call {
         /// The hash of what is asked for: the same payment answers no other question.
@@ -126,6 +128,9 @@ pub enum Presented {
     },
     /// It is another client's.
     Foreign,
+    /// It bought, or is buying, something else: credits in place of a refill or a call, the other way round, or another
+    /// number of credits.
+    ElseBought,
     /// It was refused for certain: no money moved.
     Refused {
         /// Why, in the facilitator's words.

@@ -11,6 +11,7 @@ use crate::limit::allowance::BUCKET;
 use crate::limit::plan::{Endpoint, Policy};
 use crate::limit::tokens::Tokens;
 use crate::limit::units::REQUEST;
+use crate::pay::amount::Price;
 use crate::pay::mpp::evm;
 use crate::pay::offer::{Flow, Offer};
 use crate::pay::x402::v2;
@@ -25,6 +26,21 @@ pub struct Catalogue {
     pub plan: String,
     /// What it sells, in the order of the endpoints' names.
     pub wares: Vec<Ware>,
+    /// What prepaid credits cost whom.
+    pub credits: Vec<CreditPrice>,
+}
+
+/// What a prepaid credit costs accounts of a kind that have no plan of their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreditPrice {
+    /// Whose accounts: of keys, or of wallets.
+    pub accounts: &'static str,
+    /// Their plan.
+    pub plan: String,
+    /// What one credit costs.
+    pub price: Price,
+    /// The symbol of what it is paid in.
+    pub currency: String,
 }
 
 /// What is for sale at an endpoint.
@@ -73,14 +89,41 @@ impl Catalogue {
         let wares = sold.into_iter().flat_map(|(payment, plan)| {
             plan.endpoints().filter_map(|endpoint| Ware::of(endpoint, config, payment))
         });
-        Self { plan: rules.plan.to_owned(), wares: wares.collect() }
+        Self { plan: rules.plan.to_owned(), wares: wares.collect(), credits: CreditPrice::all_of(config) }
+    }
+
+    /// Whether nothing is for sale.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.wares.is_empty() && self.credits.is_empty()
     }
 
     /// The answer to `GET /offers`.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let items: Vec<Value> = self.wares.iter().map(Ware::to_json).collect();
-        json!({ "plan": self.plan, "items": items, "next_cursor": null })
+        let mut offers = json!({ "plan": self.plan, "items": items, "next_cursor": null });
+        if let (Value::Object(members), false) = (&mut offers, self.credits.is_empty()) {
+            members.insert("credits".to_owned(), self.credits.iter().map(CreditPrice::to_json).collect());
+        }
+        offers
+    }
+}
+
+impl CreditPrice {
+    fn all_of(config: &Config) -> Vec<Self> {
+        let kinds = [("key", Kind::Key), ("wallet", Kind::Wallet)];
+        let sold = kinds.into_iter().filter(|_| config.payment.is_some()).filter_map(|(accounts, kind)| {
+            let rules = config.rules(kind, None);
+            let price = rules.plans.get(rules.plan)?.credit_price?;
+            let (plan, currency) = (rules.plan.to_owned(), config.currency().0.to_owned());
+            Some(Self { accounts, plan, price, currency })
+        });
+        sold.collect()
+    }
+
+    fn to_json(&self) -> Value {
+        json!({ "accounts": self.accounts, "plan": self.plan, "price": self.price, "currency": self.currency })
     }
 }
 
@@ -225,7 +268,7 @@ pub(super) mod tests {
                 "/files/*": { "bucket": { "rpm": 60, "burst": 10 }, "over_limit": "pay", "price": "0.01", "refill": 2.5 },
                 "/free": { "bucket": { "capacity": 4, "refill_rate": 1 } },
             } },
-            "pro": { "endpoints": { "*": bucket("0.9") } },
+            "pro": { "credit_price": "0.01", "endpoints": { "*": bucket("0.9") } },
         });
         Catalogue::of(&Config::read(&settings, &plans, false).unwrap())
     }
@@ -248,6 +291,13 @@ pub(super) mod tests {
         let networks: Vec<&Value> =
             cpu["accepts"].as_array().unwrap().iter().map(|offer| &offer["network"]).collect();
         assert_eq!(networks, ["eip155:84532", "eip155:8453"]);
+    }
+
+    #[test]
+    fn what_a_credit_costs_keys_and_wallets_is_told() {
+        let price =
+            |accounts| json!({ "accounts": accounts, "plan": "pro", "price": "0.01", "currency": "USDC" });
+        assert_eq!(shop().to_json()["credits"], json!([price("key"), price("wallet")]));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::Site;
-use super::catalogue::{Catalogue, Ware};
+use super::catalogue::{Catalogue, CreditPrice, Ware};
 use super::openapi;
 
 /// The text: Markdown.
@@ -14,8 +14,8 @@ pub fn text(site: Site<'_>, catalogue: &Catalogue) -> String {
 the spot over HTTP 402. No account and no sign-up are needed.\n\n",
         site.host()
     );
-    text.push_str(&what_is_for_sale(catalogue));
-    if !catalogue.wares.is_empty() {
+    text.push_str(&what_is_for_sale(site, catalogue));
+    if !catalogue.is_empty() {
         text.push_str(HOW_TO_PAY);
     }
     text.push_str(&own_endpoints(site));
@@ -34,12 +34,13 @@ const HOW_TO_PAY: &str = "## How to pay\n
 6. Every error is JSON (RFC 9457); its `type` leads to an explanation.\n
 ";
 
-fn what_is_for_sale(catalogue: &Catalogue) -> String {
-    if catalogue.wares.is_empty() {
+fn what_is_for_sale(site: Site<'_>, catalogue: &Catalogue) -> String {
+    if catalogue.is_empty() {
         return "Nothing is for sale here at present: over the limit, wait as long as Retry-After says.\n\n"
             .to_owned();
     }
-    let lines: String = catalogue.wares.iter().map(line).collect();
+    let credits = catalogue.credits.iter().map(|credits| credit_line(site, credits));
+    let lines: String = catalogue.wares.iter().map(line).chain(credits).collect();
     format!("## What is for sale\n\n{lines}\n")
 }
 
@@ -55,13 +56,24 @@ fn line(ware: &Ware) -> String {
     )
 }
 
-/// What the gate itself answers. Only what has no parameter in its path can be a link.
+fn credit_line(site: Site<'_>, CreditPrice { accounts, price, currency, .. }: &CreditPrice) -> String {
+    let prefix = site.prefix;
+    format!(
+        "- prepaid credits, for the account of a {accounts}: {price} {currency} each (`POST {prefix}/credits` with `{{\"amount\": 100}}`)\n"
+    )
+}
+
+/// What the gate itself answers. Only what can be read, and has no parameter in its path, can be a link.
 fn own_endpoints(site: Site<'_>) -> String {
     let mut text = "## Endpoints of the gate\n\n".to_owned();
     for (method, path, summary) in openapi::summaries() {
         let url = format!("{}{}{path}", site.origin, site.prefix);
         let name = format!("{method} {}{path}", site.prefix);
-        let entry = if path.contains('{') { format!("`{name}`") } else { format!("[{name}]({url})") };
+        let entry = if path.contains('{') || method != "GET" {
+            format!("`{name}`")
+        } else {
+            format!("[{name}]({url})")
+        };
         // Writing to a text cannot fail.
         let _ = writeln!(text, "- {entry}: {summary}");
     }
@@ -88,11 +100,13 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("- `GET /_tollgate/receipts/{id}`: "), "{text}");
+        assert!(text.contains("- `POST /_tollgate/credits`: Buy"), "{text}");
+        assert!(text.contains("- prepaid credits, for the account of a key: 0.01 USDC each (`POST /_tollgate/credits` with `{\"amount\": 100}`)\n"), "{text}");
     }
 
     #[test]
     fn where_nothing_is_sold_nobody_is_told_how_to_pay() {
-        let text = text(SITE, &Catalogue { plan: "free".to_owned(), wares: Vec::new() });
+        let text = text(SITE, &Catalogue { plan: "free".to_owned(), wares: Vec::new(), credits: Vec::new() });
         assert!(text.contains("Nothing is for sale") && !text.contains("PAYMENT-SIGNATURE"));
     }
 }

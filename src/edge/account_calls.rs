@@ -80,6 +80,10 @@ fn handle(account: Account, call: AccountCall, rules: &Rules<'_>, now: Millis) -
             let (account, done) = account.ordered(rules, &order, now);
             answered(account, &done)
         }
+        AccountCall::SellCredits(count) => {
+            let sale = account.sell_credits(rules, count, now);
+            Handled { denied: true, ..answered(account, &sale) }
+        }
         AccountCall::Credits => {
             let account = account.tidied(rules, now);
             let reply = objects::reply(&credit_book(&account, now));

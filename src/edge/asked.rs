@@ -8,7 +8,7 @@ use crate::config::table::{Faults, Table};
 use crate::problem::{Problem, ProblemKind};
 
 /// The largest body: 64 kB.
-const MAX_BODY: usize = 64_000;
+pub(super) const MAX_BODY: usize = 64_000;
 
 /// A parameter of the query, decoded.
 pub(super) fn parameter(query: Option<&str>, name: &str) -> Option<String> {
@@ -28,8 +28,12 @@ pub(super) async fn body(exchange: &Exchange, max: usize) -> Outcome<Vec<u8>> {
 
 /// The request's body as JSON, at most 64 kB.
 pub(super) async fn json_body(exchange: &Exchange) -> Outcome<Value> {
-    let body = body(exchange, MAX_BODY).await?;
-    serde_json::from_slice(&body).map_err(|error| bad(format!("the body is not JSON: {error}")))
+    json(&body(exchange, MAX_BODY).await?)
+}
+
+/// A body as JSON.
+pub(super) fn json(body: &[u8]) -> Outcome<Value> {
+    serde_json::from_slice(body).map_err(|error| bad(format!("the body is not JSON: {error}")))
 }
 
 /// Reads a JSON table strictly.

@@ -1,5 +1,6 @@
 //! A request over its limit: offered what is for sale, or its payment taken and the request let through.
 
+mod credits;
 mod denial;
 mod offering;
 mod taking;
@@ -112,6 +113,10 @@ impl Counter<'_> {
                 self.answer_x402((X_PAYMENT, Version::V1), checked).await
             }
             Presented::Mpp(credential) => self.answer_credential(credential).await,
+            Presented::SignedContext(_) if self.sells_credits() => {
+                let detail = "a signed context moves no money, and credits are sold for money alone; pay one of the offers";
+                Err(Problem::new(ProblemKind::InvalidSignature, detail))
+            }
             Presented::SignedContext(brought) => self.desk().take(brought).await,
         }
     }

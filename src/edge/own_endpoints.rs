@@ -6,7 +6,10 @@ use worker::{console_error, web_sys};
 
 use super::asked::{bad, parameter};
 use super::exchange::{Exchange, Outcome};
-use super::{answer, backend_endpoints, clock, discovery, health, identity, receipt_store, usage_ledger};
+use super::{
+    answer, backend_endpoints, clock, credit_counter, discovery, health, identity, receipt_store,
+    usage_ledger,
+};
 use crate::bill::summary::{Period, bill, total};
 use crate::client::AccountId;
 use crate::contract::{AccountCall, LiveUsage, Survey};
@@ -44,6 +47,7 @@ pub(super) async fn perform(
         OwnOperation::Health => health::answer(exchange, query).await,
         OwnOperation::Limits => limits(exchange, query).await,
         OwnOperation::Usage => usage(exchange, query).await,
+        OwnOperation::BuyCredits => credit_counter::buy(exchange).await,
         OwnOperation::Receipt => receipt(exchange, parameter).await,
         OwnOperation::ReceiptKey => receipt_key(exchange),
         OwnOperation::Offers => discovery::offers(exchange).await,

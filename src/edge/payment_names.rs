@@ -75,6 +75,7 @@ const fn is_nothing(presented: &Presented) -> bool {
         | Presented::NotSold
         | Presented::Kept { .. }
         | Presented::Used { .. }
+        | Presented::ElseBought
         | Presented::Pending => false,
     }
 }

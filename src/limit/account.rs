@@ -4,6 +4,7 @@
 //! decision come out. Nothing here reads a clock, stores or sends.
 
 mod access;
+mod credit_sale;
 mod further;
 mod lifetime;
 mod metered;

@@ -4,13 +4,15 @@
 //! request turns out to cost beyond them is a debt, which the next block settles.
 
 pub mod order;
+pub mod sale;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::order::Orders;
 use super::tokens::Tokens;
 use super::units::Units;
+use crate::pay::x402::PaymentId;
 use crate::time::Millis;
 
 /// The name of credits among the limits of an endpoint.
@@ -29,6 +31,12 @@ impl BlockId {
     #[must_use]
     pub fn new(digits: &str) -> Self {
         Self(format!("blk_{digits}"))
+    }
+
+    /// The id of the block that a payment bought.
+    #[must_use]
+    pub fn of_payment(payment: &PaymentId) -> Self {
+        Self::new(payment.as_str().trim_start_matches("pay_"))
     }
 
     /// Its text.
@@ -63,6 +71,19 @@ pub struct Block {
 impl Block {
     pub(in crate::limit) fn is_good(&self, now: Millis) -> bool {
         self.expires_at.is_none_or(|end| now < end)
+    }
+
+    /// The block as the owner and who bought it see it.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        json!({
+            "id": self.id,
+            "amount": self.amount.to_string(),
+            "remaining": self.remaining.to_string(),
+            "expires_at": self.expires_at.map(Millis::rfc3339),
+            "created_at": self.created_at.rfc3339(),
+            "metadata": self.metadata,
+        })
     }
 
     fn is_finished(&self, now: Millis) -> bool {
@@ -264,7 +285,6 @@ impl Credits {
 mod tests {
     use super::*;
     use crate::time::Span;
-    use serde_json::json;
 
     const DAY: u64 = 86_400_000;
     const NOW: Millis = Millis::new(100 * DAY);

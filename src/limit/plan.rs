@@ -24,6 +24,8 @@ pub struct Plans(BTreeMap<String, Plan>);
 pub struct Plan {
     /// The name that people see; the plan's own name unless the owner gave another.
     pub title: String,
+    /// What one prepaid credit costs, where clients may buy some.
+    pub credit_price: Option<Price>,
     endpoints: Vec<Endpoint>,
 }
 
@@ -72,9 +74,7 @@ impl Plan {
     fn read(name: &str, full: &str, value: &Value, faults: &mut Faults) -> Option<Self> {
         let mut table = Table::open(full, value, faults)?;
         let title = table.optional("name", text, faults).unwrap_or(name).to_owned();
-        if table.value("credit_price").is_some() {
-            faults.add(table.name_of("credit_price"), "is not supported by this version");
-        }
+        let credit_price = table.optional("credit_price", strategy::price, faults);
         let mut endpoints = Vec::new();
         match table.table("endpoints", faults) {
             Some(listed) => {
@@ -93,7 +93,7 @@ impl Plan {
             None => {}
         }
         table.finish(faults);
-        Some(Self { title, endpoints })
+        Some(Self { title, credit_price, endpoints })
     }
 
     /// The endpoint that a request falls under: the most specific that matches.
@@ -111,10 +111,11 @@ impl Plan {
 
     /// The prices that clients are asked for, with where each is written.
     pub fn sold(&self) -> impl Iterator<Item = (String, &Price)> {
-        self.endpoints.iter().filter_map(|endpoint| {
+        let credits = self.credit_price.iter().map(|price| ("credit_price".to_owned(), price));
+        credits.chain(self.endpoints.iter().filter_map(|endpoint| {
             let price = endpoint.policy.per_call.as_ref().or_else(|| Some(&endpoint.policy.sale()?.price));
             Some((format!("endpoints.\"{}\".price", endpoint.name), price?))
-        })
+        }))
     }
 
     /// Where it is written that each call is paid.

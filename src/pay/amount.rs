@@ -152,6 +152,21 @@ impl Price {
         if millionths == 0 { Err(PriceError::Zero) } else { Ok(Amount(millionths.div_ceil(1_000_000))) }
     }
 
+    /// What so many cost of which one costs this.
+    ///
+    /// # Errors
+    /// It does not fit.
+    pub fn times(self, count: u64) -> Result<Self, PriceError> {
+        let mut digits = self.digits.checked_mul(u128::from(count)).ok_or(PriceError::TooLarge)?;
+        let mut scale = self.scale;
+        // 2 × 0.5 is 1, which is written without a point.
+        while scale > 0 && digits.is_multiple_of(10) {
+            digits /= 10;
+            scale = scale.saturating_sub(1);
+        }
+        Ok(Self { digits, scale })
+    }
+
     /// The price in atomic units of an asset of `decimals` decimals.
     ///
     /// # Errors
@@ -301,6 +316,16 @@ mod tests {
         assert_eq!(price("0.001").of(Tokens::micro(1), 6), Ok(Amount::new(1)));
         assert_eq!(price("0.001").of(Tokens::ZERO, 6), Err(PriceError::Zero));
         assert_eq!(price("20000000000").of(Tokens::micro(u64::MAX), 18), Err(PriceError::TooLarge));
+    }
+
+    #[test]
+    fn so_many_times_a_price_is_a_price_in_its_one_form() {
+        for (one, count, all) in
+            [("0.5", 2, "1"), ("0.001", 100, "0.1"), ("0.003", 7, "0.021"), ("20", 5, "100")]
+        {
+            assert_eq!(price(one).times(count), Ok(price(all)), "{one} times {count}");
+        }
+        assert_eq!(price("340282366920938463463374607431768211455").times(2), Err(PriceError::TooLarge));
     }
 
     #[test]

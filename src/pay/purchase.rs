@@ -36,6 +36,7 @@ use super::receipt::SignedReceipt;
 use super::x402::{Payment, PaymentId};
 use crate::client::AccountId;
 use crate::endpoint::EndpointName;
+use crate::limit::credit::sale;
 use crate::limit::decision::Grant;
 use crate::time::{Millis, Span};
 use call::Call;
@@ -175,6 +176,14 @@ impl Purchase {
     #[must_use]
     pub fn goods(&self) -> (&EndpointName, &[Grant]) {
         (&self.endpoint, &self.grants)
+    }
+
+    /// Whether it may be presented for this. Whatever limits a refill was for, the same payment is good for its requests;
+    /// credits are bought by the number, and never stand in for anything else.
+    #[must_use]
+    pub fn is_for(&self, endpoint: &EndpointName, grants: &[Grant]) -> bool {
+        let sells_credits = sale::is_of(&self.endpoint) || sale::is_of(endpoint);
+        !sells_credits || (self.endpoint == *endpoint && self.grants == grants)
     }
 
     /// What was asked for with it.

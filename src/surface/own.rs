@@ -11,6 +11,8 @@ pub enum OwnOperation {
     Limits,
     /// The caller's bill.
     Usage,
+    /// Prepaid credits are bought.
+    BuyCredits,
     /// A receipt.
     Receipt,
     /// The key that receipts are signed with.
@@ -36,6 +38,7 @@ impl Operation for OwnOperation {
         Self::Health,
         Self::Limits,
         Self::Usage,
+        Self::BuyCredits,
         Self::Receipt,
         Self::ReceiptKey,
         Self::Offers,
@@ -52,6 +55,7 @@ impl Operation for OwnOperation {
             Self::Health => ("GET", "/health"),
             Self::Limits => ("GET", "/limits"),
             Self::Usage => ("GET", "/usage"),
+            Self::BuyCredits => ("POST", "/credits"),
             Self::Receipt => ("GET", "/receipts/{id}"),
             Self::ReceiptKey => ("GET", "/receipt-key"),
             Self::Offers => ("GET", "/offers"),

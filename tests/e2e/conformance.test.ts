@@ -21,7 +21,7 @@ before(async () => {
   const bucket = { bucket: { capacity: 4, refill_rate: 1 } };
   ({ gate } = await startLimits({
     plans: {
-      free: { name: "Free", endpoints: { "GET /cpu": { ...bucket, over_limit: "pay", price: "0.001" }, "*": bucket } },
+      free: { name: "Free", credit_price: "0.001", endpoints: { "GET /cpu": { ...bucket, over_limit: "pay", price: "0.001" }, "*": bucket } },
       pro: { endpoints: { "*": bucket } },
     },
     settings: {

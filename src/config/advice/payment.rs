@@ -47,6 +47,10 @@ fn is_nobody(address: &Address) -> bool {
 
 /// Without payments, what is for sale blocks.
 pub(super) fn on_no_payment(plans: &Plans, found: &mut Faults) {
+    for (plan, _) in plans.iter().filter(|(_, read)| read.credit_price.is_some()) {
+        let full = member_name(&member_name("PLANS", plan), "credit_price");
+        found.add(full, "sells credits, and [vars.TOLLGATE.payment] is missing: nothing can be bought");
+    }
     for (plan, endpoint) in plans.iter().flat_map(|(plan, read)| read.endpoints().map(move |e| (plan, e))) {
         if matches!(endpoint.policy.over_limit, OverLimit::Pay(_)) {
             let endpoints = format!("{}.endpoints", member_name("PLANS", plan));

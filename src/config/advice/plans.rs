@@ -20,6 +20,13 @@ const USDC_DECIMALS: u8 = 6;
 #[must_use]
 pub fn on_plans(name: &str, plans: &Plans) -> Faults {
     let mut found = Faults::default();
+    for (plan, read) in plans.iter() {
+        let spends = read.endpoints().any(|endpoint| !endpoint.policy.credits.is_empty());
+        if read.credit_price.is_some() && !spends {
+            let full = member_name(&member_name(name, plan), "credit_price");
+            found.add(full, "sells credits, and no endpoint of the plan costs any: they buy nothing here");
+        }
+    }
     for (plan, endpoint) in plans.iter().flat_map(|(plan, read)| read.endpoints().map(move |e| (plan, e))) {
         let endpoints = format!("{}.endpoints", member_name(name, plan));
         let full = member_name(&endpoints, endpoint.name.as_str());

@@ -35,7 +35,7 @@ pub(super) async fn list(order: &Order<'_>, account: &AccountId) -> Outcome<web_
         let (at, id) = place(block);
         vec![at.get().to_string(), id.as_str().to_owned()]
     });
-    let mut body = page.body(items.into_iter().map(item).collect(), last);
+    let mut body = page.body(items.into_iter().map(Block::to_json).collect(), last);
     if let Value::Object(members) = &mut body {
         members.insert("balance".to_owned(), balance.to_string().into());
         members.insert("debt".to_owned(), debt.to_string().into());
@@ -81,7 +81,7 @@ pub(super) async fn grant(order: &Order<'_>, account: &AccountId) -> Outcome<web
     // Noted first: a grant that nobody knows of would be repeated by an owner who was told that it failed.
     exchange.ours(owner_ledger::put_gift(&exchange.env, account, &deed).await)?;
     match carry_out(order, account, order::Order::Grant(id, gift, key)).await? {
-        Done::Granted(block) => order.json(201, &item(&block)),
+        Done::Granted(block) => order.json(201, &block.to_json()),
         other => Err(refused(&other)),
     }
 }
@@ -210,18 +210,6 @@ fn metadata(value: &Value) -> Result<Value, String> {
         return Err(format!("must be at most {MAX_METADATA} bytes of JSON"));
     }
     Ok(value.clone())
-}
-
-/// A block as the owner sees it.
-fn item(block: &Block) -> Value {
-    json!({
-        "id": block.id,
-        "amount": block.amount.to_string(),
-        "remaining": block.remaining.to_string(),
-        "expires_at": block.expires_at.map(Millis::rfc3339),
-        "created_at": block.created_at.rfc3339(),
-        "metadata": block.metadata,
-    })
 }
 
 fn deduction_members(deduction: &Deduction) -> Map<String, Value> {

@@ -45,6 +45,9 @@ impl Counter<'_> {
             let detail = format!("each call of {} costs {price}", self.decision.endpoint);
             return self.challenge(Problem::new(ProblemKind::PaymentRequired, detail), None);
         }
+        if self.sells_credits() {
+            return self.challenge(self.credit_offer(), None);
+        }
         let detail = format!(
             "the limit of {} is used up; {price} buys {} more, or wait{}",
             self.decision.endpoint,
@@ -54,7 +57,7 @@ impl Counter<'_> {
         self.challenge(Problem::new(ProblemKind::PaymentRequired, detail), None)
     }
 
-    fn price(&self) -> String {
+    pub(super) fn price(&self) -> String {
         self.offers
             .first()
             .map(|offer| format!("{} {}", offer.price(), offer.tender.symbol()))
@@ -89,7 +92,8 @@ impl Counter<'_> {
             Some(error) => problem.with("sign_in_error", error),
             None => problem,
         };
-        let problem = match self.exchange.ours(self.desk().offer())? {
+        let context = if self.sells_credits() { None } else { self.exchange.ours(self.desk().offer())? };
+        let problem = match context {
             Some(context) => problem.with("paymentContext", context.to_json()).with("message", PLEASE_SIGN),
             None => problem,
         };
@@ -117,10 +121,12 @@ impl Counter<'_> {
             account: self.account,
             endpoint: self.decision.endpoint.as_str(),
             offers: &self.offers,
+            // A session buys no credits.
             session: session::config(self.exchange)
+                .filter(|_| !self.sells_credits())
                 .and_then(|session| Some(session.escrow.terms(session.escrow.cost(self.terms)?))),
-            // Of one call that is sold nobody asks who buys it.
-            answers_credential: self.answers_credential || self.terms.one_call,
+            // Of one call that is sold nobody asks who buys it; who buys credits is known.
+            answers_credential: self.answers_credential || self.terms.one_call || self.sells_credits(),
         }
     }
 }

@@ -76,6 +76,9 @@ impl Counter<'_> {
 
     /// What the payment buys: a refill, or the answer to this very question.
     fn buys(&self, service: &Service) -> Buys {
+        if self.sells_credits() {
+            return Buys::Credits;
+        }
         if !self.terms.one_call {
             return Buys::Refill;
         }
@@ -118,6 +121,10 @@ impl Counter<'_> {
                 let (sold, challenge) = taken.sold(settlement, receipt_id);
                 self.deliver(&decision, sold, challenge.as_ref(), body).await
             }
+            Presented::Used { settlement, receipt_id } if self.sells_credits() => {
+                let (sold, challenge) = taken.sold(settlement, receipt_id);
+                self.hand_over_credits(sold, challenge.as_ref()).await
+            }
             Presented::Used { settlement, receipt_id } => {
                 let answer = match self.repeat(body, &receipt_id).await {
                     Ok(answer) => answer,
@@ -144,6 +151,10 @@ impl Counter<'_> {
             Presented::NotKnown => Err(rate_limited(self.decision, self.denied)),
             Presented::Foreign => {
                 let detail = "this payment was presented by another client before";
+                self.turn_away(Problem::new(ProblemKind::PaymentUsed, detail)).await
+            }
+            Presented::ElseBought => {
+                let detail = "this payment was presented for something else before; sign a new one for this";
                 self.turn_away(Problem::new(ProblemKind::PaymentUsed, detail)).await
             }
             Presented::Refused { reason } => self.refuse(&refusal(reason, &taken.payment)),
@@ -194,7 +205,7 @@ impl Counter<'_> {
     }
 
     /// Hands an answer on that is paid for, with all that belongs to a paid answer.
-    async fn hand_on(
+    pub(super) async fn hand_on(
         &self,
         ahead: ReadAhead,
         sold: Sold,

@@ -25,11 +25,13 @@ impl PaymentObject {
             presentation;
         let (owner, signer) = (account.clone(), payment.signer());
         let purchase = Purchase::new(payment, account, (endpoint, grants), service, receipt_id, clock::now());
-        self.purchase.replace(Some(match buys {
-            Buys::Refill => purchase,
-            Buys::Call { question, .. } => purchase.for_one_call(question),
-        }));
-        let decision = self.drive(&driver, Some(attempt), true).await?;
+        let (purchase, attempt) = match buys {
+            Buys::Refill => (purchase, Some(attempt)),
+            Buys::Credits => (purchase, None),
+            Buys::Call { question, .. } => (purchase.for_one_call(question), Some(attempt)),
+        };
+        self.purchase.replace(Some(purchase));
+        let decision = self.drive(&driver, attempt, true).await?;
         drop(driver);
         let answer = self.presented(decision);
         self.forget_if_nothing_began();
@@ -49,6 +51,9 @@ impl PaymentObject {
         }
         if !held.is_stored() {
             return Ok(None);
+        }
+        if !held.is_for(&presentation.endpoint, &presentation.grants) {
+            return Ok(Some(Presented::ElseBought));
         }
         if let Buys::Call { question, only_known: false } = &presentation.buys
             && held.answers(question)

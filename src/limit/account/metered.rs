@@ -80,9 +80,8 @@ impl Account {
 
     /// Adds credits that a payment bought; they never expire.
     pub(super) fn bought(mut self, payment: &PaymentId, amount: Tokens, now: Millis) -> Self {
-        let digits = payment.as_str().trim_start_matches("pay_");
         let block = Block {
-            id: BlockId::new(digits),
+            id: BlockId::of_payment(payment),
             amount,
             remaining: amount,
             expires_at: None,

@@ -135,6 +135,12 @@ impl Orders {
     }
 }
 
+/// Whether one more block to spend from may be added.
+#[must_use]
+pub fn has_room(credits: &Credits, now: Millis) -> bool {
+    credits.blocks.iter().filter(|block| !block.is_finished(now)).count() < MOST_BLOCKS
+}
+
 fn fingerprint(order: &impl Serialize) -> String {
     digest(serde_json::to_string(order).unwrap_or_default().as_bytes())
 }
@@ -177,7 +183,7 @@ impl Credits {
             Some(_) => return (self, Done::KeyUsed),
             None => {}
         }
-        if self.blocks.iter().filter(|block| !block.is_finished(now)).count() >= MOST_BLOCKS {
+        if !has_room(&self, now) {
             return (self, Done::TooManyBlocks);
         }
         let mut after = self.granted(block(id, now, gift.amount), now);
