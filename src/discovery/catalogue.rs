@@ -12,6 +12,7 @@ use crate::limit::plan::{Endpoint, Policy};
 use crate::limit::tokens::Tokens;
 use crate::limit::units::REQUEST;
 use crate::pay::amount::Price;
+use crate::pay::context;
 use crate::pay::mpp::evm;
 use crate::pay::offer::{Flow, Offer};
 use crate::pay::x402::v2;
@@ -56,6 +57,8 @@ pub struct Ware {
     pub offers: Vec<Offer>,
     /// Whether they can be paid by MPP, too.
     pub mpp: bool,
+    /// Whether a wallet that the owner registered can sign for one in place of paying.
+    pub signed_context: bool,
 }
 
 /// A [`Place`] that outlives the settings.
@@ -141,6 +144,7 @@ impl Ware {
             place: OwnedPlace::of(place),
             gains,
             mpp: payment.mpp && offers.iter().any(|offer| evm::terms(offer).is_some()),
+            signed_context: payment.signed_context && offers.iter().any(|offer| offer.tender.evm().is_some()),
             offers,
         })
     }
@@ -182,6 +186,13 @@ impl Ware {
         self.offers.iter().map(|offer| Value::Object(v2::requirements(offer))).collect()
     }
 
+    /// The ways to pay, by the names that the setting `methods` has for them.
+    fn methods(&self) -> Vec<&'static str> {
+        let mpp = self.mpp.then_some("mpp");
+        let signed_context = self.signed_context.then_some(context::METHOD);
+        std::iter::once("x402").chain(mpp).chain(signed_context).collect()
+    }
+
     fn to_json(&self) -> Value {
         let first = self.offers.first();
         let units: Map<String, Value> =
@@ -193,7 +204,7 @@ impl Ware {
             "currency": first.map(|offer| offer.tender.symbol().to_owned()),
             "units": units,
             "limits": limits,
-            "methods": if self.mpp { vec!["x402", "mpp"] } else { vec!["x402"] },
+            "methods": self.methods(),
             "accepts": self.accepts(),
         })
     }

@@ -39,7 +39,19 @@ test("/offers says what is for sale: endpoint, price, units, methods", async () 
     { endpoint: "/files/*", price: "0.01", currency: "USDC", units: { request: 4 } },
     { endpoint: "GET /cpu", price: "0.001", currency: "USDC", units: { request: 4 } },
   ]);
-  assert.ok(items[1].methods.includes("x402"));
+  assert.deepEqual(items[1].methods, ["x402", "mpp"]);
+});
+
+test("/offers names the methods that the owner takes, signed contexts among them", async () => {
+  for (const methods of [["x402"], ["x402", "signed-context"], ["x402", "mpp", "signed-context"]]) {
+    const { gate: taking } = await startLimits({ plans: { free: plan("0.001") }, settings: { payment: { ...payment, methods } } });
+    const { items } = await document(taking, "/_tollgate/offers");
+    assert.deepEqual(items.map((item: Table) => item["methods"]), [methods, methods]);
+    const { components } = await document(taking, "/_tollgate/openapi.json");
+    const { items: named } = components.schemas.Offers.properties.items.items.properties.methods;
+    for (const method of methods) assert.ok(named.enum.includes(method), method);
+    await taking.stop();
+  }
 });
 
 test("what is offered beforehand is what the 402 offers", async () => {
