@@ -24,7 +24,7 @@ pub struct PaymentKeys {
 }
 
 impl PaymentKeys {
-    /// Reads `RECEIPT_SIGNING_KEY` and `SESSION_KEY`; and `SESSION_KEY_PREVIOUS`, which is optional and keeps the challenges
+    /// Reads `RECEIPT_SIGNING_KEY` and `SESSION_KEY`; and `PREVIOUS_SESSION_KEY`, which is optional and keeps the challenges
     /// good that were issued before `SESSION_KEY` was replaced.
     ///
     /// # Errors
@@ -40,7 +40,7 @@ impl PaymentKeys {
         });
         let sessions = secret("SESSION_KEY", sessions, &mut faults, SessionKey::from_hex);
         let previous = previous
-            .and_then(|text| secret("SESSION_KEY_PREVIOUS", Some(text), &mut faults, SessionKey::from_hex));
+            .and_then(|text| secret("PREVIOUS_SESSION_KEY", Some(text), &mut faults, SessionKey::from_hex));
         let (Some(receipts), Some(sessions), true) = (receipts, sessions, faults.is_empty()) else {
             return Err(faults);
         };

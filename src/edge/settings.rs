@@ -83,7 +83,7 @@ fn read(env: &Env) -> Result<Settings, Faults> {
         None
     } else {
         let (receipts, sessions) = (text(env, "RECEIPT_SIGNING_KEY"), text(env, "SESSION_KEY"));
-        let previous = text(env, "SESSION_KEY_PREVIOUS");
+        let previous = text(env, "PREVIOUS_SESSION_KEY");
         let signed_before = text(env, "PREVIOUS_RECEIPT_KEYS");
         let keys = PaymentKeys::read(receipts.as_deref(), sessions.as_deref(), previous.as_deref())?;
         Some(keys.after(&signed_before.unwrap_or_default())?)

@@ -325,7 +325,7 @@ test("challenges outlive their key by one change of it", async () => {
   const sent = await answerOf(newWallet(), (await poor(before)).denied, "tempo");
   await before.stop();
   for (const [previous, status] of [[old, 200], [undefined, 402]] as const) {
-    const after = await world.gate({ plans, secrets: { SESSION_KEY: next, SESSION_KEY_PREVIOUS: previous } });
+    const after = await world.gate({ plans, secrets: { SESSION_KEY: next, PREVIOUS_SESSION_KEY: previous } });
     const { client } = await poor(after);
     assert.equal((await send(client, sent)).status, status);
     await after.stop();
