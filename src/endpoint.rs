@@ -2,6 +2,7 @@
 
 pub mod destination;
 pub mod logical;
+pub mod site;
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};

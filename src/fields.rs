@@ -16,8 +16,8 @@ const HOP_BY_HOP: [&str; 9] = [
     "upgrade",
 ];
 
-/// Fields of payments, from either side.
-const PAYMENT: [&str; 16] = [
+/// Fields of payments, from either side; `x-pay-*` are those of other gates, which an origin may have trusted.
+const PAYMENT: [&str; 18] = [
     "accept-payment",
     "payment-authorization",
     "payment-receipt",
@@ -32,6 +32,8 @@ const PAYMENT: [&str; 16] = [
     "x-402-receipt",
     "x-402-receipt-id",
     "x-402-signature",
+    "x-pay-from",
+    "x-pay-verified",
     "x-payment",
     "x-payment-response",
 ];
@@ -120,19 +122,32 @@ pub fn private_cache_control(origin: Option<&str>) -> String {
     std::iter::once("private").chain(kept).collect::<Vec<_>>().join(", ")
 }
 
-/// The fields of CORS for an answer to a page of `origin`, when the settings allow that page.
+/// Whether a field tells a shared cache more, or other things, than `Cache-Control` does (RFC 9213, and what came before it):
+/// such a cache obeys it first. `name` is in lower case.
 #[must_use]
-pub fn cors(allowed: &[String], origin: Option<&str>) -> Vec<(&'static str, String)> {
+pub fn is_for_shared_caches(name: &str) -> bool {
+    name.ends_with("-cache-control")
+        || ["surrogate-control", "edge-control", "x-accel-expires"].contains(&name)
+}
+
+/// The fields of CORS for an answer to a page of `origin`, when the settings allow that page; `names` are those of the
+/// answer's fields, in lower case.
+#[must_use]
+pub fn cors(allowed: &[String], origin: Option<&str>, names: &[String]) -> Vec<(&'static str, String)> {
     let Some(origin) = origin else { return Vec::new() };
     let anyone = allowed.iter().any(|pattern| pattern == "*");
     if !anyone && !allowed.iter().any(|pattern| pattern == origin) {
         return Vec::new();
     }
     let who = if anyone { "*" } else { origin };
-    vec![
-        ("Access-Control-Allow-Origin", who.to_owned()),
-        ("Access-Control-Expose-Headers", EXPOSED.to_owned()),
-    ]
+    vec![("Access-Control-Allow-Origin", who.to_owned()), ("Access-Control-Expose-Headers", exposed(names))]
+}
+
+/// What a page may read: also the limits of units that only the plan knows, such as `X-RateLimit-Limit-token`.
+fn exposed(names: &[String]) -> String {
+    let of_units = ["x-ratelimit-limit-", "x-ratelimit-remaining-", "x-ratelimit-reset-"];
+    let of_units = names.iter().filter(|name| of_units.iter().any(|start| name.starts_with(start)));
+    std::iter::once(EXPOSED).chain(of_units.map(String::as_str)).collect::<Vec<_>>().join(", ")
 }
 
 /// The further fields of an answer to a preflight.
@@ -192,14 +207,29 @@ mod tests {
         assert_eq!(private_cache_control(None), "private");
         assert_eq!(private_cache_control(Some("public, max-age=60, s-maxage=600")), "private, max-age=60");
         assert_eq!(private_cache_control(Some("no-store")), "private, no-store");
+        for name in
+            ["cdn-cache-control", "cloudflare-cdn-cache-control", "surrogate-control", "x-accel-expires"]
+        {
+            assert!(is_for_shared_caches(name), "{name}");
+        }
+        for name in ["cache-control", "expires", "vary", "etag"] {
+            assert!(!is_for_shared_caches(name), "{name}");
+        }
     }
 
     #[test]
     fn cors_is_for_those_the_settings_name() {
         let listed = ["https://app.example".to_owned()];
-        assert_eq!(cors(&listed, Some("https://evil.example")), []);
-        assert_eq!(cors(&listed, None), []);
-        assert_eq!(cors(&listed, Some("https://app.example"))[0].1, "https://app.example");
-        assert_eq!(cors(&["*".to_owned()], Some("https://any.example"))[0].1, "*");
+        assert_eq!(cors(&listed, Some("https://evil.example"), &[]), []);
+        assert_eq!(cors(&listed, None, &[]), []);
+        assert_eq!(cors(&listed, Some("https://app.example"), &[])[0].1, "https://app.example");
+        assert_eq!(cors(&["*".to_owned()], Some("https://any.example"), &[])[0].1, "*");
+    }
+
+    #[test]
+    fn the_limits_of_every_unit_are_exposed() {
+        let names = ["content-type", "x-ratelimit-limit-token", "x-origin"].map(str::to_owned);
+        let fields = cors(&["*".to_owned()], Some("https://any.example"), &names);
+        assert!(fields[1].1.ends_with("Tollgate-Degraded, x-ratelimit-limit-token"), "{}", fields[1].1);
     }
 }

@@ -3,6 +3,8 @@
 use serde_json::Value;
 use worker::{Result, web_sys};
 
+use super::outgoing::names;
+use crate::fields::{is_for_shared_caches, private_cache_control};
 use crate::problem::Problem;
 
 /// JSON with a status.
@@ -42,4 +44,13 @@ pub(super) fn empty(status: u16) -> Result<web_sys::Response> {
     let init = web_sys::ResponseInit::new();
     init.set_status(status);
     Ok(web_sys::Response::new_with_opt_str_and_init(None, &init)?)
+}
+
+/// Keeps an answer out of shared caches, whatever its origin said.
+pub(super) fn make_private(fields: &web_sys::Headers) -> Result<()> {
+    for name in names(fields).iter().filter(|name| is_for_shared_caches(name)) {
+        fields.delete(name)?;
+    }
+    let cache = fields.get("Cache-Control")?;
+    Ok(fields.set("Cache-Control", &private_cache_control(cache.as_deref()))?)
 }

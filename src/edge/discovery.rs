@@ -3,7 +3,7 @@
 use worker::web_sys;
 
 use super::exchange::{Exchange, Outcome};
-use super::{answer, origin, plans_in_force};
+use super::{answer, plans_in_force};
 use crate::discovery::catalogue::{Catalogue, MAX_AGE};
 use crate::discovery::{Site, llms, openapi, problem_page, well_known};
 use crate::problem::{Problem, ProblemKind};
@@ -16,22 +16,22 @@ pub(super) async fn offers(exchange: &Exchange) -> Outcome<web_sys::Response> {
 
 /// `GET /openapi.json`.
 pub(super) async fn openapi(exchange: &Exchange) -> Outcome<web_sys::Response> {
-    let url = exchange.request.url();
-    let body = openapi::document(site(exchange, &url), &catalogue(exchange).await?).to_string();
+    let origin = exchange.site();
+    let body = openapi::document(site(exchange, &origin), &catalogue(exchange).await?).to_string();
     public(exchange, "application/json", &body)
 }
 
 /// `GET /llms.txt`.
 pub(super) async fn llms(exchange: &Exchange) -> Outcome<web_sys::Response> {
-    let url = exchange.request.url();
-    let body = llms::text(site(exchange, &url), &catalogue(exchange).await?);
+    let origin = exchange.site();
+    let body = llms::text(site(exchange, &origin), &catalogue(exchange).await?);
     public(exchange, "text/plain; charset=utf-8", &body)
 }
 
 /// `GET /.well-known/x402`.
 pub(super) async fn well_known(exchange: &Exchange) -> Outcome<web_sys::Response> {
-    let url = exchange.request.url();
-    let body = well_known::document(site(exchange, &url), &catalogue(exchange).await?).to_string();
+    let origin = exchange.site();
+    let body = well_known::document(site(exchange, &origin), &catalogue(exchange).await?).to_string();
     public(exchange, "application/json", &body)
 }
 
@@ -62,8 +62,8 @@ async fn catalogue(exchange: &Exchange) -> Outcome<Catalogue> {
     Ok(Catalogue::of(&config))
 }
 
-fn site<'a>(exchange: &'a Exchange, url: &'a str) -> Site<'a> {
-    Site { origin: origin::scheme_and_host(url), prefix: &exchange.settings.config.prefix }
+fn site<'a>(exchange: &'a Exchange, origin: &'a str) -> Site<'a> {
+    Site { origin, prefix: &exchange.settings.config.prefix }
 }
 
 /// An answer that is the same for everybody, and may be kept for some minutes.

@@ -8,13 +8,14 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use worker::{Context, Env, Result, console_error, web_sys};
 
+use super::answer::make_private;
 use super::settings::Settings;
 use super::{clock, objects, outgoing};
 use crate::client::key::KeyHash;
 use crate::client::{AccountId, SESSION_LIFE};
 use crate::contract::{AccountCall, Attempt, Refusal};
-use crate::endpoint::Target;
-use crate::fields::{SESSION, private_cache_control};
+use crate::endpoint::{Target, site};
+use crate::fields::SESSION;
 use crate::limit::headers;
 use crate::limit::standing::Standing;
 use crate::limit::units::Units;
@@ -106,6 +107,11 @@ impl Exchange {
     /// All fields of the request: names in lower case, and values.
     pub(super) fn fields(&self) -> &[(String, String)] {
         &self.fields
+    }
+
+    /// The site that the client asked: its URL's scheme and host, of which forwarding fields change nothing.
+    pub(super) fn site(&self) -> String {
+        site::asked(&self.request.url(), self.header("X-Forwarded-Proto").as_deref())
     }
 
     /// Calls an account's object, in the name of the request's key where the account is the key's. A failure is a fault
@@ -223,10 +229,4 @@ impl Exchange {
         fields.set(SESSION, &keys.sessions.issue(account, clock::now().plus(SESSION_LIFE)))?;
         make_private(fields)
     }
-}
-
-/// Keeps the answer out of shared caches.
-fn make_private(fields: &web_sys::Headers) -> Result<()> {
-    let cache = fields.get("Cache-Control")?;
-    Ok(fields.set("Cache-Control", &private_cache_control(cache.as_deref()))?)
 }

@@ -4,7 +4,7 @@ use worker::{Context, Env, Result, console_error, web_sys};
 
 use super::ending::Ending;
 use super::exchange::{Exchange, Outcome};
-use super::outgoing::Outgoing;
+use super::outgoing::{self, Outgoing};
 use super::paid_stream::{self, Toll};
 use super::{
     admin, answer, clock, content, identity, origin, over_limit, own_endpoints, queue, session, settings,
@@ -71,7 +71,8 @@ fn preflight(exchange: &Exchange) -> Result<Option<web_sys::Response>> {
 fn with_cors(exchange: &Exchange, answer: web_sys::Response) -> Result<web_sys::Response> {
     if let Some(allowed) = &exchange.settings.config.cors {
         answer.headers().append("Vary", "Origin")?;
-        for (name, value) in fields::cors(allowed, exchange.header("Origin").as_deref()) {
+        let names = outgoing::names(&answer.headers());
+        for (name, value) in fields::cors(allowed, exchange.header("Origin").as_deref(), &names) {
             answer.headers().set(name, &value)?;
         }
     }
@@ -167,13 +168,18 @@ pub(super) async fn forward(
         exchange.note(&standings, clock::now());
     }
     let answer = forwarded?;
-    if let Some(toll) = Toll::of(exchange, account, &decision.endpoint, &answer) {
-        return exchange.ours(paid_stream::follow(exchange, &answer, &route.units, ending, toll));
+    let toll = Toll::of(exchange, account, &decision.endpoint, &answer);
+    let is_paid = admitted.paid > Tokens::ZERO || toll.is_some();
+    let answer = exchange.ours(match (toll, ending) {
+        (Some(toll), ending) => paid_stream::follow(exchange, &answer, &route.units, ending, toll),
+        (None, Some(ending)) => ending.follow(exchange, &answer, &route.units),
+        (None, None) => origin::incoming(&answer),
+    })?;
+    if is_paid {
+        // What one client paid for is not another's from a cache between them.
+        exchange.ours(answer::make_private(&answer.headers()))?;
     }
-    exchange.ours(match ending {
-        Some(ending) => ending.follow(exchange, &answer, &route.units),
-        None => origin::incoming(&answer),
-    })
+    Ok(answer)
 }
 
 fn no_access(decision: &Decision) -> Problem {

@@ -8,7 +8,7 @@ use serde_json::json;
 use worker::Result;
 
 use super::exchange::{Exchange, Outcome, unknown_key};
-use super::{clock, keys, mpp, origin, presented, session};
+use super::{clock, keys, mpp, presented, session};
 use crate::client::key::{ApiKey, Scope};
 use crate::client::session_name::SessionName;
 use crate::client::sign_in::{EXTENSION, RelyingParty, SignInError};
@@ -192,11 +192,7 @@ fn relying_party(exchange: &Exchange) -> Option<RelyingParty> {
             chains.push(network);
         }
     }
-    Some(RelyingParty {
-        origin: origin::scheme_and_host(&exchange.request.url()).to_owned(),
-        chains,
-        key: session_key(exchange)?.clone(),
-    })
+    Some(RelyingParty { origin: exchange.site(), chains, key: session_key(exchange)?.clone() })
 }
 
 fn session_key(exchange: &Exchange) -> Option<&SessionKey> {

@@ -3,9 +3,10 @@
 use worker::Result;
 
 use super::exchange::{Exchange, Outcome};
-use super::{clock, objects, origin};
+use super::{clock, objects};
 use crate::client::{AccountId, Kind};
 use crate::contract::{AccountCall, PaymentCall, challenge_object};
+use crate::endpoint::site;
 use crate::pay::eip712::Address;
 use crate::pay::mpp::challenge::{Challenge, ChallengeKeys, Place, Terms};
 use crate::pay::mpp::credential::{Credential, payment_token};
@@ -136,7 +137,7 @@ fn check_challenge(
 fn place<'a>(exchange: &Exchange, url: &'a str) -> Place<'a> {
     let beside_authorization =
         exchange.header("Authorization").is_some_and(|value| payment_token(&value).is_none());
-    Place { realm: origin::host(url), endpoint: ANY_ENDPOINT, beside_authorization }
+    Place { realm: site::host(url), endpoint: ANY_ENDPOINT, beside_authorization }
 }
 
 fn keys(exchange: &Exchange) -> Option<&ChallengeKeys> {

@@ -103,23 +103,6 @@ async fn send(
     Ok(answer.dyn_into()?)
 }
 
-/// The scheme and host of an absolute URL.
-pub(super) fn scheme_and_host(url: &str) -> &str {
-    let host_at = url.find("://").map_or(0, |at| at.saturating_add(3));
-    let end =
-        url.get(host_at..).and_then(|rest| rest.find(['/', '?', '#'])).map(|at| at.saturating_add(host_at));
-    url.get(..end.unwrap_or(url.len())).unwrap_or(url)
-}
-
-/// The host of an absolute URL, without its port.
-pub(super) fn host(url: &str) -> &str {
-    let (_, authority) = scheme_and_host(url).split_once("://").unwrap_or_default();
-    match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => host,
-        _ => authority,
-    }
-}
-
 /// The origin's answer with fields that may be changed, and without those that may not pass. Its body still streams.
 pub(super) fn incoming(answer: &web_sys::Response) -> worker::Result<web_sys::Response> {
     let body = answer.body();

@@ -6,10 +6,11 @@ use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::{Result, web_sys};
 
 use super::exchange::Exchange;
-use super::origin::{Introduction, scheme_and_host};
+use super::origin::Introduction;
 use super::settings::Route;
 use crate::endpoint::Target;
 use crate::endpoint::destination::Destination;
+use crate::endpoint::site::scheme_and_host;
 use crate::fields::{is_own_credential, is_withheld, split_cookie};
 use crate::limit::decision::Admitted;
 
@@ -105,7 +106,8 @@ impl Outgoing<'_> {
 
     /// What the owner adds, and what the gate tells of the client.
     fn introduce(&self, fields: &web_sys::Headers, to: &Destination) -> Result<(), JsValue> {
-        if !to.elsewhere {
+        // The answer to a TRACE is the request itself (RFC 9110, 9.3.8): what the owner adds would be shown to the client.
+        if !to.elsewhere && self.target.method != "TRACE" {
             for (name, value) in &self.route.headers {
                 fields.set(name, value)?;
             }

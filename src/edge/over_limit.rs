@@ -84,7 +84,7 @@ fn offers(payment: &PaymentConfig, terms: &SaleTerms) -> Vec<Offer> {
 
 /// The resource that is sold: taken from the request's own URL, never from what a payment or a forwarding field says.
 fn resource(exchange: &Exchange, target: &Target) -> Resource {
-    let url = format!("{}{}", origin::scheme_and_host(&exchange.request.url()), target.path.as_str());
+    let url = format!("{}{}", exchange.site(), target.path.as_str());
     Resource {
         url,
         description: format!("{} {}", target.method, target.path.as_str()),

@@ -9,11 +9,11 @@ use worker::{Env, Response, Result, console_error, web_sys};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::answer::make_private;
 use super::body::{Reader, read_up_to};
 use super::exchange::Exchange;
 use super::objects;
 use crate::contract::{Done, PaymentCall, payment_object};
-use crate::fields::private_cache_control;
 use crate::pay::eip712::SigningKey;
 use crate::pay::purchase::{Service, Settlement};
 use crate::pay::receipt::{PaymentRecord, Receipt, SignedReceipt};
@@ -147,8 +147,7 @@ pub(super) async fn with_receipt(
 ) -> Result<web_sys::Response> {
     let Some(keys) = &exchange.settings.keys else { return ahead.unread() };
     let fields = ahead.answer.headers();
-    let cache = fields.get("Cache-Control")?;
-    fields.set("Cache-Control", &private_cache_control(cache.as_deref()))?;
+    make_private(&fields)?;
     let ReadAhead { answer, body, rest } = ahead;
     let Some(rest) = rest else {
         let hash = crate::pay::receipt::sha256_label(body.as_deref().unwrap_or_default());

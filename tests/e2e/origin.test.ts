@@ -117,7 +117,7 @@ async function paidClient(gate: Gate): Promise<Fetch> {
   return client;
 }
 
-test("what was paid for is not spent on a call that the origin failed, but on one that it refused", async () => {
+test("6.3 #13 what was paid for is not spent on a call that the origin failed, but on one that it refused", async () => {
   const strict = await world.gate();
   const client = await paidClient(strict);
   for (let count = 0; count < 5; count += 1) {
@@ -140,7 +140,7 @@ test("6.3 #13 a payment whose own request the origin fails costs nothing but the
   await strict.stop();
 });
 
-test("without `refund_on_error` a failed call is spent", async () => {
+test("6.3 #13 without `refund_on_error` a failed call is spent", async () => {
   const stern = await world.gate({ settings: { refund_on_error: false } });
   const client = await paidClient(stern);
   assert.equal((await client("/status/500")).status, 500);
@@ -182,7 +182,7 @@ test("large answers come through whole", async () => {
   assert.equal((await response.arrayBuffer()).byteLength, 5_000_000);
 });
 
-test("an origin that does not answer in time: 504, and what was paid for is given back", async () => {
+test("6.3 #13 an origin that does not answer in time: 504, and what was paid for is given back", async () => {
   const hasty = await world.gate({ settings: { origin_timeout: "300ms" } });
   const client = await paidClient(hasty);
   await problem(await client("/slow?ms=5000"), 504, "origin-timeout");
@@ -199,7 +199,7 @@ test("a stream may last longer than the origin's timeout", async () => {
   assert.equal((await response.text()).match(/data: /g)?.length, 4);
 });
 
-test("an origin that cannot be reached: 502, its address is not told, and what was paid for is given back", async () => {
+test("6.3 #13 an origin that cannot be reached: 502, its address is not told, and what was paid for is given back", async () => {
   const gone = await startOrigin();
   const orphan = await world.gate({ settings: { origin: gone.url } });
   const client = await paidClient(orphan);

@@ -13,6 +13,7 @@ use crate::edge::exchange::Outcome;
 use crate::edge::paid_answer::{self, ReadAhead, Sold};
 use crate::edge::paid_call::{Alive, PaidCall, read_kept};
 use crate::edge::{attest, clock, gate, mpp, objects, origin, payment_names};
+use crate::endpoint::site::scheme_and_host;
 use crate::limit::decision::{Decision, Verdict};
 use crate::pay::mpp::challenge::Challenge;
 use crate::pay::purchase::{ANSWER_LOST, ORIGIN_FAILED, Service, Settlement};
@@ -84,7 +85,7 @@ impl Counter<'_> {
         }
         let (method, url) = (&self.target.method, self.exchange.request.url());
         // The same gate under another name is asked the same.
-        let asked = url.strip_prefix(origin::scheme_and_host(&url)).unwrap_or(&url);
+        let asked = url.strip_prefix(scheme_and_host(&url)).unwrap_or(&url);
         let question = sha256_label(format!("{method} {asked}\n{}", service.request_hash).as_bytes());
         Buys::Call { question, only_known: self.is_limited() }
     }

@@ -54,6 +54,10 @@ export async function startGate(options: GateOptions) {
       return runtime.url;
     },
     at: (path: string): string => `${runtime.url}${path}`,
+    /** The worker's own socket. What stands before it at `url` takes the scheme from the client's X-Forwarded-Proto. */
+    async direct(): Promise<string> {
+      return (await runtime.miniflare.unsafeGetDirectURL("tollgate")).origin;
+    },
     /** Somebody who calls from `ip`; without it, from an address that nobody has called from. */
     client(ip = freshAddress()): Fetch {
       return (input, init) => {
@@ -86,8 +90,21 @@ export async function startGate(options: GateOptions) {
     },
     /** Puts something where receipts are kept, as a store that is late might still hold it. */
     async putReceipt(id: string, kept: Table): Promise<void> {
-      const store = await runtime.miniflare.getKVNamespace("RECEIPTS") as unknown as { put(key: string, value: string): Promise<void> };
+      const store = await runtime.miniflare.getKVNamespace("RECEIPTS") as unknown as Store;
       await store.put(id, JSON.stringify(kept));
+    },
+    /** All that the store of receipts holds. */
+    async receipts(): Promise<(string | null)[]> {
+      const store = await runtime.miniflare.getKVNamespace("RECEIPTS") as unknown as Store;
+      const { keys } = await store.list();
+      return await Promise.all(keys.map(({ name }) => store.get(name)));
+    },
+    /** Empties the store of receipts, as one is that has heard of nothing yet; how many it held. */
+    async forgetReceipts(): Promise<number> {
+      const store = await runtime.miniflare.getKVNamespace("RECEIPTS") as unknown as Store;
+      const { keys } = await store.list();
+      for (const { name } of keys) await store.delete(name);
+      return keys.length;
     },
     /** As a deployment or an eviction ends it. */
     async stop(): Promise<void> {
@@ -124,6 +141,8 @@ export async function gateWorker({ settings, plans, secrets = {} }: Omit<GateOpt
   if (!existsSync(`${build}/index.js`)) throw new Error("build/index.js is not there: run `make build` first");
   const text = Object.entries({ ...SECRETS, ...secrets }).filter((entry) => entry[1] !== undefined);
   return {
+    // A socket of the worker's own, without what Miniflare puts before it.
+    dev: { unsafeDirectSockets: [{}] },
     config: {
       name: "tollgate",
       compatibilityDate: COMPATIBILITY_DATE,
@@ -158,6 +177,13 @@ export function putUsage(): string {
   const [found] = /INSERT INTO usage \(account,[^;\0]*?WHERE excluded\.revision >= usage\.revision/.exec(text) ?? [];
   if (found === undefined) throw new Error("the worker has no such statement");
   return found;
+}
+
+interface Store {
+  get(key: string): Promise<string | null>;
+  put(key: string, value: string): Promise<void>;
+  list(): Promise<{ keys: { name: string }[] }>;
+  delete(key: string): Promise<void>;
 }
 
 interface Database {

@@ -58,6 +58,8 @@ async function answer(request: IncomingMessage, response: ServerResponse, cpu: (
       return forged(response);
     case "public":
       response.setHeader("cache-control", "public, s-maxage=600");
+      for (const name of ["cdn-cache-control", "cloudflare-cdn-cache-control", "surrogate-control"]) response.setHeader(name, "max-age=600");
+      response.setHeader("x-accel-expires", "600");
       return json(response, 200, {});
     case "big":
       response.writeHead(200, { "content-type": "application/octet-stream" });

@@ -1,14 +1,26 @@
-// A GET written to the socket by hand, for what `fetch` would tidy up, refuse to send, or not break off so rudely.
+// Requests written to the socket by hand, for what `fetch` would tidy up, refuse to send, or not break off so rudely.
 import { connect } from "node:net";
 import { freshAddress } from "./gate.ts";
 import type { Gate } from "./gate.ts";
 
+export interface Answered {
+  status: number;
+  head: string;
+  /** The one JSON object of the body, if it has one. */
+  body: string;
+}
+
 /** Sends `path` and `headers` exactly as given, as somebody who has never called. */
-export async function getByHand(gate: Gate, path: string, headers: string[] = []): Promise<{ status: number; head: string; body: string }> {
-  const { hostname, port, host } = new URL(gate.url);
+export async function getByHand(gate: Gate, path: string, headers: string[] = []): Promise<Answered> {
+  return await sendByHand(gate.url, "GET", path, headers);
+}
+
+/** Sends method, `path` and `headers` exactly as given, from `ip`, to whatever listens at that URL. */
+export async function sendByHand(to: string, method: string, path: string, headers: string[] = [], ip = freshAddress()): Promise<Answered> {
+  const { hostname, port, host } = new URL(to);
   const socket = connect(Number(port), hostname);
   socket.setEncoding("utf8");
-  const lines = [`GET ${path} HTTP/1.1`, `Host: ${host}`, `CF-Connecting-IP: ${freshAddress()}`, ...headers];
+  const lines = [`${method} ${path} HTTP/1.1`, `Host: ${host}`, `CF-Connecting-IP: ${ip}`, ...headers];
   socket.write(`${lines.join("\r\n")}\r\nConnection: close\r\n\r\n`);
   let text = "";
   for await (const chunk of socket) text += chunk;
