@@ -7,9 +7,12 @@ import { exactly, exhaust, poor, problem, refusal, served } from "./rig/answers.
 import { DOMAIN, authorization, signTransfer } from "./rig/by_hand.ts";
 import type { Authorization } from "./rig/by_hand.ts";
 import type { Wallet } from "./rig/chain.ts";
-import { headerV2, offerV2, payingV2, signV2 } from "./rig/clients.ts";
+import { headerV2, offerV2, payingV2, signIn, signInHeader, signV2 } from "./rig/clients.ts";
 import type { Fetch } from "./rig/clients.ts";
 import type { Gate, Table } from "./rig/gate.ts";
+import { ADMIN_TOKEN } from "./rig/limits.ts";
+import { answerOf } from "./rig/mpp.ts";
+import { issue, order } from "./rig/owner.ts";
 import { serve } from "./rig/server.ts";
 import { getByHand } from "./rig/wire.ts";
 import { PAYEE, bucketPlan, startWorld } from "./rig/world.ts";
@@ -143,14 +146,31 @@ test("6.3 #16 header names count in any case, and a payment beside another is no
 
 test("6.3 #19 a shared cache has no leave to keep a paid answer, whatever the origin says", async () => {
   const { client } = await poor(gate, "/public");
-  const paid = await served(await payingV2(client, await world.chain.wallet())(gate.at("/public")));
-  const directives = (paid.headers.get("cache-control") ?? "").split(",").map((directive) => directive.trim());
-  assert.ok(directives.includes("private"), directives.join());
-  for (const leave of ["public", "s-maxage=600"]) assert.equal(directives.includes(leave), false, leave);
+  const paying = payingV2(client, await world.chain.wallet());
+  // The answer that the payment came with, one that its tokens are spent on, and one of a call that is sold.
+  const paid = [await paying(gate.at("/public")), await client("/public"), await client("/public", { method: "HEAD" }), await sold()];
+  for (const answer of paid) {
+    const directives = ((await served(answer)).headers.get("cache-control") ?? "").split(",").map((directive) => directive.trim());
+    assert.ok(directives.includes("private"), directives.join());
+    for (const leave of ["public", "s-maxage=600"]) assert.equal(directives.includes(leave), false, leave);
+    // Caches obey these first (RFC 9213).
+    for (const name of ["cdn-cache-control", "cloudflare-cdn-cache-control", "surrogate-control", "x-accel-expires"]) {
+      assert.equal(answer.headers.has(name), false, name);
+    }
+  }
   const unpaid = await poor(gate, "/public");
   assert.equal((await unpaid.client("/public")).headers.get("cache-control"), "no-store");
   assert.equal((await unpaid.client("/secret")).headers.get("cache-control"), "no-store");
 });
+
+/** The answer to a call that is sold, whose origin would have it kept by everybody. */
+async function sold(): Promise<Response> {
+  const selling = await world.gate({ plans: { free: { endpoints: { "*": { payment: "always", price: "0.01" } } } } });
+  const client = selling.client();
+  const answer = await payingV2(client, await world.chain.wallet())(selling.at("/public"));
+  await selling.stop();
+  return answer;
+}
 
 /** Ways to write /secret, or to hide it. */
 const HIDDEN = [
@@ -203,7 +223,7 @@ test("6.3 #26 no URL that a client names is ever fetched", async () => {
 });
 
 test("6.3 #28 neither logs nor answers nor the ledger hold what could be used again", async () => {
-  const keys = { RECEIPT_SIGNING_KEY: "31".repeat(32), SESSION_KEY: "32".repeat(32), FACILITATOR_TOKEN: "facilitator-token-of-the-owner" };
+  const keys = { RECEIPT_SIGNING_KEY: "31".repeat(32), SESSION_KEY: "32".repeat(32), FACILITATOR_TOKEN: "facilitator-token-of-the-owner", ADMIN_TOKEN };
   const told = await world.gate({ secrets: keys, payment: { facilitators: [{ url: world.facilitator.url, auth: "bearer" }] } });
   const { client, denied } = await poor(told);
   const sent: any = await payment(await world.chain.wallet(), denied);
@@ -214,9 +234,22 @@ test("6.3 #28 neither logs nor answers nor the ledger hold what could be used ag
   const answers = [await (await client("/cpu", { headers: headerV2(bad) })).text()];
   await exactly(client, 2);
   answers.push(await (await client("/cpu", { headers: headerV2(sent) })).text());
-  const rows = await told.ledger("SELECT * FROM payments");
-  const text = JSON.stringify([told.logs, answers, rows]);
-  for (const secret of [sent.payload.signature.slice(2), session, ...Object.values(keys), Object.values(headerV2(sent))[0]!]) {
+  // What comes in other fields, right and wrong: a key, a sign-in, a credential of MPP, the owner's token.
+  const { key, client: keyed } = await issue(told, "key:acme");
+  await served(await keyed("/cpu"));
+  const other = await poor(told);
+  const signed = Object.values(signInHeader(await signIn(await world.chain.wallet(), offerV2(other.denied))))[0]!;
+  const credential = (await answerOf(await world.chain.wallet(), other.denied, "evm")).split(" ")[1]!;
+  for (const headers of [{ "SIGN-IN-WITH-X": signed }, { "SIGN-IN-WITH-X": signed }, { Authorization: `Payment ${credential.slice(0, -8)}` }, { Authorization: `Payment ${credential}` }]) {
+    answers.push(await (await other.client("/cpu", { headers })).text());
+  }
+  answers.push(await (await order(told, "GET", "/plans", { token: `${ADMIN_TOKEN}x` })).text());
+  answers.push(await (await told.client()("/cpu", { headers: { Authorization: `Bearer ${key}x` } })).text());
+  const tables = await told.ledger("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_cf%' ESCAPE '\\'");
+  const rows = await Promise.all(tables.map(({ name }) => told.ledger(`SELECT * FROM "${name}"`)));
+  assert.ok(rows.flat().length >= 4, "a key, a payment and the owner's orders are in the ledger");
+  const text = JSON.stringify([told.logs, answers, rows, await told.receipts()]);
+  for (const secret of [sent.payload.signature.slice(2), session, key, signed, credential, ADMIN_TOKEN, ...Object.values(keys), Object.values(headerV2(sent))[0]!]) {
     assert.equal(text.includes(secret), false, secret);
   }
   await told.stop();

@@ -113,7 +113,7 @@ test("after a rotation the key in use comes first, and receipts of the previous 
   assert.ok(await receiptIsSignedBy(now["public_key"], fresh));
 });
 
-test("a receipt that has ended is gone, whatever KV still holds", async () => {
+test("6.3 #22 #29 a receipt that has ended is gone, whatever KV still holds", async () => {
   const { client } = await poor(gate);
   const signed = decodeReceiptHeader(await served(await payingV2(client, await world.chain.wallet())(gate.at("/cpu"))));
   const path = `/_tollgate/receipts/${signed.receipt.id}`;

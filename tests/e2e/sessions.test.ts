@@ -101,7 +101,7 @@ test("a session is one client from whatever address", async () => {
   await served(await there("/cpu", authorization(await voucher(method, answer, channel, 334n))));
 });
 
-test("a voucher does what it may and no more", async () => {
+test("6.3 #24 a voucher does what it may and no more", async () => {
   const { client, method, channel, denied } = await opened();
   const send = async (cumulative: bigint, from: Response, change?: (credential: any) => void) => {
     const sent = await voucher(method, from, channel, cumulative);
@@ -123,7 +123,7 @@ test("a voucher does what it may and no more", async () => {
   await served(await send(668n, own));
 });
 
-test("two vouchers at once are spent one after the other, and one voucher pays once", async () => {
+test("6.3 #24 two vouchers at once are spent one after the other, and one voucher pays once", async () => {
   const { client, method, channel, denied } = await opened();
   const own = await client("/cpu", authorization(await voucher(method, denied, channel, 300n)));
   const sent = await voucher(method, own, channel, 1002n);
@@ -131,7 +131,7 @@ test("two vouchers at once are spent one after the other, and one voucher pays o
   assert.equal(answers.filter(({ status }) => status === 200).length, 3, "1002 are three times 334");
 });
 
-test("a voucher for one endpoint's price never pays another's", async () => {
+test("6.3 #24 a voucher for one endpoint's price never pays another's", async () => {
   const { client, method, channel, denied } = await opened();
   const cheap = await client("/cpu", authorization(await voucher(method, denied, channel, 300n)));
   const dear = await client("/dear", authorization(await voucher(method, cheap, channel, 300n)));
@@ -142,7 +142,7 @@ test("a voucher for one endpoint's price never pays another's", async () => {
   await served(await client("/dear", authorization(await voucher(method, refused, channel, 200_000n))));
 });
 
-test("a closed channel is gone", async () => {
+test("6.3 #24 a closed channel is gone", async () => {
   const { client, method, channel, denied } = await opened();
   const closing = await client("/cpu", { method: "POST", ...authorization(await voucher(method, denied, channel, 250n, "close")) });
   assert.equal(closing.status, 204);
@@ -178,7 +178,7 @@ test("the stock session client pays for a stream as it comes", async () => {
   assert.equal(closed!.spent, "1500");
 });
 
-test("a stream that no voucher covers ends with what was used", async () => {
+test("6.3 #24 a stream that no voucher covers ends with what was used", async () => {
   const { client, method, channel, denied } = await opened();
   const sent = authorization(await voucher(method, denied, channel, 1000n));
   const came = await events(await served(await client("/stream?count=9&every=5", sent)));
@@ -199,7 +199,7 @@ test("what vouchers cover already passes without a word, and two streams at once
   assert.equal((await client("/stream?count=1", sent)).status, 402, "used up: a request that would use more is asked to pay");
 });
 
-test("a channel that nobody opened is unknown, and a transaction that the chain refuses opens none", async () => {
+test("6.3 #24 a channel that nobody opened is unknown, and a transaction that the chain refuses opens none", async () => {
   const { client, method, denied } = await opened();
   const never = await voucher(method, denied, `0x${"cd".repeat(32)}`, 250n);
   await problem(await client("/cpu", authorization(never)), 410, "session/channel-not-found");
