@@ -12,4 +12,5 @@ pub mod node;
 pub mod offer;
 pub mod purchase;
 pub mod receipt;
+pub mod rlp;
 pub mod x402;

@@ -40,6 +40,9 @@ pub(super) async fn act(
             if load(store)?.is_some() {
                 return change(store, |channel| channel.accept(escrow, &first));
             }
+            if !transaction.opens(escrow) {
+                return Ok(Err(ChannelFault::OtherTransaction));
+            }
             let on_chain = match escrow_chain::carry_out(session, &transaction, &first.channel).await {
                 Ok(on_chain) => on_chain,
                 Err(fault) => return Ok(Err(fault)),
@@ -53,6 +56,9 @@ pub(super) async fn act(
         Action::TopUp(transaction, channel) => {
             if load(store)?.is_none() {
                 return Ok(Err(ChannelFault::NotFound));
+            }
+            if !transaction.tops_up(escrow, &channel) {
+                return Ok(Err(ChannelFault::OtherTransaction));
             }
             match escrow_chain::carry_out(session, &transaction, &channel).await {
                 Ok(on_chain) => change(store, |channel| channel.topped_up(escrow, &on_chain)),

@@ -23,7 +23,8 @@ use crate::pay::offer::{Flow, Offer, Resource};
 use crate::pay::x402::{BadPayment, Payment, PaymentRefused, Version, v1, v2};
 use crate::problem::{Problem, ProblemKind};
 use crate::time::Span;
-use denial::{pending, too_many_failures};
+use denial::pending;
+pub(super) use denial::too_many_failures;
 use offering::Refusal;
 
 pub(super) use denial::rate_limited;

@@ -3,10 +3,11 @@
 use worker::web_sys;
 
 use super::exchange::{Exchange, Outcome};
+use super::over_limit::too_many_failures;
 use super::{answer, clock, gate, identity, mpp, objects, presented};
 use crate::client::AccountId;
 use crate::config::payment::SessionConfig;
-use crate::contract::{Charged, PaymentCall};
+use crate::contract::{AccountCall, Charged, Done, PaymentCall};
 use crate::limit::decision::{Decision, SaleTerms};
 use crate::pay::mpp::challenge::Challenge;
 use crate::pay::mpp::credential::Credential;
@@ -14,8 +15,11 @@ use crate::pay::mpp::session::action::Action;
 use crate::pay::mpp::session::channel::{Channel, ChannelFault, ChannelStanding, Charge};
 use crate::pay::mpp::{CredentialFault, Receipt, session};
 use crate::problem::Problem;
+use crate::time::Span;
 
 type Checked<T> = std::result::Result<T, CredentialFault>;
+/// What a channel says, if it does what it is asked.
+type Said = std::result::Result<ChannelStanding, ChannelFault>;
 
 /// Where sessions' channels are, if sessions are offered.
 pub(super) fn config(exchange: &Exchange) -> Option<&SessionConfig> {
@@ -83,10 +87,21 @@ async fn act(exchange: &Exchange, credential: &Credential) -> Outcome<Checked<Ch
         Ok(action) => action,
         Err(fault) => return Ok(Err(fault)),
     };
+    let address = identity::address(exchange);
+    let asks_the_chain = matches!(action, Action::Open(..) | Action::TopUp(..));
+    if asks_the_chain {
+        // Counted beforehand, as every payment that may fail: the caller is not known yet, but for its address.
+        let wait: Option<Span> = exchange.ask(&address, AccountCall::FailPayment).await?;
+        if let Some(wait) = wait {
+            return Err(too_many_failures(wait));
+        }
+    }
     let name = session.escrow.name_of(&action.channel());
     let call = PaymentCall::ActOnChannel(action);
-    let said: std::result::Result<ChannelStanding, ChannelFault> =
-        exchange.ours(objects::payment(&exchange.env, &name, &call).await)?;
+    let said: Said = exchange.ours(objects::payment(&exchange.env, &name, &call).await)?;
+    if asks_the_chain && matches!(said, Ok(_) | Err(ChannelFault::ChainUnavailable)) {
+        let _: Done = exchange.ask(&address, AccountCall::UnfailPayment).await?;
+    }
     Ok(said.map_err(CredentialFault::from))
 }
 

@@ -3,12 +3,9 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { exhaust, poor, problem, remaining, served } from "./rig/answers.ts";
-import type { Wallet } from "./rig/chain.ts";
-import type { Fetch } from "./rig/clients.ts";
 import { eventually } from "./rig/eventually.ts";
 import type { Gate, Table } from "./rig/gate.ts";
-import { altered, authorization, challenges, receipt, sessionManager, sessionMethod } from "./rig/mpp.ts";
-import type { SessionMethod } from "./rig/mpp.ts";
+import { altered, asked, authorization, openSession, receipt, sessionManager, sessionMethod, voucher } from "./rig/mpp.ts";
 import { ESCROW, PATH_USD, TEMPO_CHAIN_ID, startTempo } from "./rig/tempo.ts";
 import type { Tempo } from "./rig/tempo.ts";
 import { PAYEE, bucketPlan, startWorld } from "./rig/world.ts";
@@ -44,21 +41,7 @@ before(async () => {
 
 after(async () => await world.stop());
 
-/** The session challenge of a 402. */
-const asked = (denied: Response) => challenges(denied).find(({ intent }) => intent === "session")!;
-
-/** A channel of a new payer with a first voucher, opened at the gate; and the client that it was opened from. */
-async function opened(payer: Wallet = tempo.payer()): Promise<{ client: Fetch; method: SessionMethod; channel: string; answer: Response; denied: Response }> {
-  const { client, denied } = await poor(gate);
-  const method = sessionMethod(tempo, payer);
-  const sent = await method.createCredential({ challenge: asked(denied) });
-  const answer = await served(await client("/cpu", authorization(sent)));
-  return { client, method, channel: receipt(answer)["channelId"], answer, denied };
-}
-
-/** A voucher of that amount in all. */
-const voucher = async (method: SessionMethod, denied: Response, channel: string, cumulative: bigint, action = "voucher") =>
-  await method.createCredential({ challenge: asked(denied), context: { action, channelId: channel, cumulativeAmountRaw: String(cumulative) } });
+const opened = async () => await openSession(gate, tempo);
 
 test("a 402 asks a session for the price of one request, a part of a refill's", async () => {
   const { denied } = await poor(gate);
@@ -210,6 +193,7 @@ test("6.3 #24 a channel that nobody opened is unknown, and a transaction that th
 
 for (const [strategy, limits, check] of [
   ["block", { over_limit: "block" }, async (response: Response) => await problem(response, 429, "rate-limited")],
+  ["queue", { bucket: { capacity: 1, refill_rate: 4 }, over_limit: "queue", max_wait: "20s" }, async (response: Response) => await served(response)],
   ["degrade", { over_limit: "degrade" }, async (response: Response) => assert.equal((await served(response)).headers.get("tollgate-degraded"), "true")],
 ] as const) {
   test(`a session over its limit is treated as its plan says: ${strategy}`, async () => {

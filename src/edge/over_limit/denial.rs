@@ -7,7 +7,7 @@ use crate::time::Span;
 /// How soon to ask again while a payment is being settled.
 pub(super) const SOON: Span = Span::seconds(1);
 
-pub(super) fn too_many_failures(wait: Span) -> Problem {
+pub(in crate::edge) fn too_many_failures(wait: Span) -> Problem {
     let detail = "too many payments of this client failed; this one was not looked at, and nothing was taken";
     Problem::new(ProblemKind::TooManyFailures, detail).retry_after(Some(wait))
 }

@@ -4,7 +4,9 @@ import { Challenge, Credential, Receipt } from "mppx";
 import { Mppx, evm, tempo as tempoMethods } from "mppx/client";
 import type { Method, SessionManager, SessionMethod } from "mppx/client";
 import type { Wallet } from "./chain.ts";
+import { poor, served } from "./answers.ts";
 import type { Fetch } from "./clients.ts";
+import type { Gate } from "./gate.ts";
 import { ESCROW } from "./tempo.ts";
 import type { Tempo } from "./tempo.ts";
 
@@ -35,6 +37,26 @@ export function sessionMethod(tempo: Tempo, payer: Wallet): SessionMethod {
 export function sessionManager(tempo: Tempo, payer: Wallet, fetch: Fetch): SessionManager {
   const { account } = payer;
   return tempoMethods.sessionLegacy({ account, getClient: () => tempo.client(), maxDeposit: "1", escrowContract: ESCROW, fetch });
+}
+
+/** The session challenge of a 402. */
+export const asked = (denied: Response): Challenge => challenges(denied).find(({ intent }) => intent === "session")!;
+
+/** A channel of a new payer with a first voucher, opened at the gate; and the client that it was opened from. */
+export async function openSession(gate: Gate, tempo: Tempo, payer: Wallet = tempo.payer()) {
+  const { client, denied } = await poor(gate);
+  const method = sessionMethod(tempo, payer);
+  const sent = await method.createCredential({ challenge: asked(denied) });
+  const answer = await served(await client("/cpu", authorization(sent)));
+  return { client, method, channel: receipt(answer)["channelId"] as string, answer, denied };
+}
+
+/** A credential with a voucher of that amount in all. */
+export async function voucher(method: SessionMethod, denied: Response, channel: string, cumulative: bigint, action = "voucher"): Promise<string> {
+  return await method.createCredential({
+    challenge: asked(denied),
+    context: { action, channelId: channel, cumulativeAmountRaw: String(cumulative) },
+  });
 }
 
 function client(fetch: Fetch, methods: Method[]): Fetch {

@@ -2,8 +2,9 @@
 // session client opens and tops up channels on it as on the real network.
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { createClient, createTestClient, getAddress, http } from "viem";
-import type { Address } from "viem";
+import { createClient, createTestClient, encodeFunctionData, getAddress, http, parseAbi } from "viem";
+import type { Address, Hex } from "viem";
+import { prepareTransactionRequest, signTransaction } from "viem/actions";
 import { mnemonicToAccount } from "viem/accounts";
 import { tempoModerato } from "viem/tempo/chains";
 import { anvilBinary } from "./chain.ts";
@@ -18,6 +19,7 @@ export const PATH_USD: Address = getAddress("0x20c000000000000000000000000000000
 export const ESCROW: Address = getAddress("0x5e55100000000000000000000000000000000001");
 
 const MNEMONIC = "test test test test test test test test test test test junk";
+const ABI = parseAbi(["function approve(address,uint256)", "function topUp(bytes32,uint256)"]);
 /** Anvil estimates too little for a call into a token's precompile. */
 const GAS = 2_000_000;
 
@@ -27,8 +29,10 @@ export async function startTempo() {
   const anvil = await startAnvil();
   const test = createTestClient({ mode: "anvil", transport: http(anvil.url) });
   await test.setCode({ address: ESCROW, bytecode: ESCROW_CODE });
+  let sent = 0;
   const proxy = await serve(async (request, response) => {
     const { id, ...call } = JSON.parse((await readBody(request)).toString());
+    if (call.method.startsWith("eth_sendRawTransaction")) sent += 1;
     response.setHeader("Content-Type", "application/json");
     response.end(JSON.stringify({ ...await ask(anvil.url, withGas(call)), id }));
   });
@@ -41,6 +45,18 @@ export async function startTempo() {
     payer(): Wallet {
       const account = mnemonicToAccount(MNEMONIC, { addressIndex: payers++ });
       return { account: account as never, address: account.address, key: "0x" };
+    },
+    /** How many transactions the node was asked to send. */
+    sent: () => sent,
+    /** A signed transaction that tops up a channel. */
+    async topUp({ account }: Wallet, channel: string, amount: bigint): Promise<string> {
+      const calls = [
+        { to: PATH_USD, data: encodeFunctionData({ abi: ABI, functionName: "approve", args: [ESCROW, amount] }) },
+        { to: ESCROW, data: encodeFunctionData({ abi: ABI, functionName: "topUp", args: [channel as Hex, amount] }) },
+      ];
+      const client = tempo.client();
+      const prepared = await prepareTransactionRequest(client, { account, calls, feeToken: PATH_USD } as never);
+      return await signTransaction(client, prepared as never);
     },
     async stop(): Promise<void> {
       release(tempo);

@@ -86,6 +86,8 @@ pub enum ChannelFault {
     DeltaTooSmall,
     /// The vouchers do not cover the request: the next one must be of at least this.
     InsufficientBalance(Amount),
+    /// The transaction does not open or top up such a channel, or does something else as well: it was not sent.
+    OtherTransaction,
     /// The chain refused the transaction, or it was reverted.
     TransactionRefused,
     /// The chain could not be asked, or did not confirm the transaction in time; the same credential may come again.
@@ -104,7 +106,7 @@ impl ChannelFault {
             Self::AmountExceedsDeposit => ProblemKind::AmountExceedsDeposit,
             Self::DeltaTooSmall => ProblemKind::DeltaTooSmall,
             Self::InsufficientBalance(_) => ProblemKind::InsufficientBalance,
-            Self::TransactionRefused => ProblemKind::VerificationFailed,
+            Self::OtherTransaction | Self::TransactionRefused => ProblemKind::VerificationFailed,
             Self::ChainUnavailable => ProblemKind::FacilitatorUnavailable,
         }
     }
@@ -120,6 +122,7 @@ impl ChannelFault {
             Self::AmountExceedsDeposit => "amount_exceeds_deposit",
             Self::DeltaTooSmall => "delta_too_small",
             Self::InsufficientBalance(_) => "insufficient_balance",
+            Self::OtherTransaction => "other_transaction",
             Self::TransactionRefused => "transaction_refused",
             Self::ChainUnavailable => "chain_unavailable",
         }
@@ -145,6 +148,10 @@ impl fmt::Display for ChannelFault {
                     "the vouchers do not cover this request; the next must be of at least {required} in all"
                 )
             }
+            Self::OtherTransaction => f.write_str(
+                "the transaction is not one of Tempo's that opens or tops up this channel of the escrow, for this payee and in \
+                 this token, and does nothing else; it was not sent",
+            ),
             Self::TransactionRefused => f.write_str("the chain refused or reverted the transaction"),
             Self::ChainUnavailable => {
                 f.write_str("the chain did not confirm the transaction in time; send the same again")
