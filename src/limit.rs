@@ -7,6 +7,7 @@ pub mod credit;
 pub mod decision;
 pub mod failures;
 pub mod headers;
+mod owed;
 pub mod plan;
 pub mod quota;
 pub mod request;

@@ -239,6 +239,31 @@ impl Allowance {
         self
     }
 
+    /// Takes back what was added to a limit, though it was used: then the limit owes it.
+    #[must_use]
+    pub fn taken_back(mut self, limit: &str, quantity: Tokens, now: Millis) -> Self {
+        if limit == BUCKET {
+            let bucket = self.bucket.unwrap_or(Bucket::holding(Tokens::ZERO, now));
+            self.bucket = Some(bucket.take_back(quantity));
+        } else if let Some(window) = self.windows.get_mut(limit) {
+            *window = window.take_back(quantity);
+        } else if let Some(quota) = self.quotas.get_mut(limit) {
+            *quota = quota.take_back(quantity);
+        } else if let Some(unused) = Quota::named(limit) {
+            self.quotas.insert(limit.to_owned(), unused.at(now).take_back(quantity));
+        }
+        self
+    }
+
+    /// The allowance as if its limits owed nothing.
+    #[must_use]
+    pub fn forgiven(mut self) -> Self {
+        self.bucket = self.bucket.map(Bucket::forgiven);
+        self.windows.values_mut().for_each(|window| *window = window.forgiven());
+        self.quotas.values_mut().for_each(|quota| *quota = quota.forgiven());
+        self
+    }
+
     /// Where the client stands with each limit, of an allowance brought up to `now`.
     #[must_use]
     pub fn standings(&self, policy: &Policy, now: Millis) -> Vec<Standing> {

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::owed;
 use super::tokens::{Rate, Tokens, later};
 use crate::time::{Millis, Span};
 
@@ -21,7 +22,7 @@ pub struct BucketPolicy {
 
 /// The state of a bucket.
 ///
-/// Invariants: `paid` is at most `level`; `carry` is a fraction of a millionth not yet made into one (see [`Rate`]), and
+/// Invariants: `paid` is at most `level`; nothing is in it while something is `owed`; `carry` is a fraction of a millionth not yet made into one (see [`Rate`]), and
 /// is zero at or above capacity; `at` never goes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +33,9 @@ pub struct Bucket {
     paid: Tokens,
     carry: u64,
     at: Millis,
+    /// What was taken back and had been used already: accrual and payments fill it first.
+    #[serde(default, skip_serializing_if = "Tokens::is_zero")]
+    owed: Tokens,
 }
 
 /// Why tokens cannot be taken now.
@@ -58,13 +62,13 @@ impl Bucket {
     /// A full bucket.
     #[must_use]
     pub const fn full(policy: &BucketPolicy, now: Millis) -> Self {
-        Self { level: policy.capacity, paid: Tokens::ZERO, carry: 0, at: now }
+        Self { level: policy.capacity, paid: Tokens::ZERO, carry: 0, at: now, owed: Tokens::ZERO }
     }
 
     /// A bucket that holds `level` at `now`.
     #[must_use]
     pub const fn holding(level: Tokens, now: Millis) -> Self {
-        Self { level, paid: Tokens::ZERO, carry: 0, at: now }
+        Self { level, paid: Tokens::ZERO, carry: 0, at: now, owed: Tokens::ZERO }
     }
 
     /// The tokens it holds, as of the instant it was last brought up to date.
@@ -87,11 +91,11 @@ impl Bucket {
             return Self { carry: 0, at, ..self };
         }
         let (made, carry) = policy.rate.made_in(now.since(self.at), self.carry);
-        let level = self.level.plus(made);
+        let (level, owed) = owed::added((self.level, self.owed), made);
         if level >= policy.capacity {
-            return Self { level: policy.capacity, carry: 0, at, ..self };
+            return Self { level: policy.capacity, carry: 0, at, owed, ..self };
         }
-        Self { level, carry, at, ..self }
+        Self { level, carry, at, owed, ..self }
     }
 
     /// Takes `cost` tokens from a bucket brought up to `now`.
@@ -108,13 +112,33 @@ impl Bucket {
     /// Puts tokens that were paid for on top, past the capacity if need be.
     #[must_use]
     pub const fn add_paid(self, tokens: Tokens) -> Self {
-        Self { level: self.level.plus(tokens), paid: self.paid.plus(tokens), ..self }
+        let (level, owed) = owed::added((self.level, self.owed), tokens);
+        Self { level, paid: self.paid.plus(tokens.less(self.owed)), owed, ..self }
+    }
+
+    /// Takes back tokens that were put on top; those that were spent already are owed.
+    #[must_use]
+    pub fn take_back(self, tokens: Tokens) -> Self {
+        let (level, owed) = owed::taken_back((self.level, self.owed), tokens);
+        Self { level, paid: self.paid.less(tokens).min(level), owed, ..self }
+    }
+
+    /// The tokens that were taken back and had been spent.
+    #[must_use]
+    pub const fn owed(&self) -> Tokens {
+        self.owed
+    }
+
+    /// The bucket as if nothing were owed.
+    #[must_use]
+    pub const fn forgiven(self) -> Self {
+        Self { owed: Tokens::ZERO, ..self }
     }
 
     /// How long until it holds `target`, from `now`.
     #[must_use]
     pub fn wait_for(&self, target: Tokens, policy: &BucketPolicy, now: Millis) -> Wait {
-        let Some(missing) = target.minus(self.level) else {
+        let Some(missing) = target.plus(self.owed).minus(self.level) else {
             return Wait::For(Span::ZERO);
         };
         if missing == Tokens::ZERO {
@@ -223,9 +247,44 @@ mod tests {
 
     #[test]
     fn stored_form_is_pinned() {
-        let bucket = Bucket { level: Tokens::micro(3_840_000), paid: Tokens::whole(3), carry: 7, at: at(0) };
+        let bucket =
+            Bucket { paid: Tokens::whole(3), carry: 7, ..Bucket::holding(Tokens::micro(3_840_000), at(0)) };
         let stored = r#"{"level":3840000,"paid":3000000,"carry":7,"at":1700000000000}"#;
         assert_eq!(serde_json::to_string(&bucket).unwrap(), stored);
         assert_eq!(serde_json::from_str::<Bucket>(stored).unwrap(), bucket);
+        let owing = r#"{"level":0,"paid":0,"carry":0,"at":1700000000000,"owed":1000000}"#;
+        let bucket = Bucket { owed: Tokens::ONE, ..empty() };
+        assert_eq!(serde_json::to_string(&bucket).unwrap(), owing);
+        assert_eq!(serde_json::from_str::<Bucket>(owing).unwrap(), bucket);
+    }
+
+    #[test]
+    fn what_was_taken_back_after_it_was_spent_is_filled_first() {
+        let spent = empty().add_paid(Tokens::whole(4)).take(Tokens::whole(3), &POLICY, at(0)).unwrap();
+        let owing = spent.take_back(Tokens::whole(4));
+        assert_eq!(
+            (owing.level(), owing.paid(), owing.owed()),
+            (Tokens::ZERO, Tokens::ZERO, Tokens::whole(3))
+        );
+        // Four a second: three that are owed and the one that is asked for take exactly a second.
+        assert_eq!(owing.take(Tokens::ONE, &POLICY, at(0)), Err(Wait::For(Span::seconds(1))));
+        assert!(owing.at(&POLICY, at(999)).take(Tokens::ONE, &POLICY, at(999)).is_err());
+        assert!(owing.at(&POLICY, at(1_000)).take(Tokens::ONE, &POLICY, at(1_000)).is_ok());
+        assert_eq!(owing.until_whole(&POLICY, at(0)), Wait::For(Span::millis(1_750)));
+        let paid = owing.add_paid(Tokens::whole(4));
+        assert_eq!((paid.level(), paid.paid(), paid.owed()), (Tokens::ONE, Tokens::ONE, Tokens::ZERO));
+    }
+
+    #[test]
+    fn what_is_taken_back_unspent_leaves_the_rest_as_it_was() {
+        let two = Bucket::holding(Tokens::ONE, at(0)).add_paid(Tokens::whole(2));
+        assert_eq!(two.add_paid(Tokens::whole(4)).take_back(Tokens::whole(4)), two);
+        let still = BucketPolicy { rate: Rate::per_second(Tokens::ZERO), ..POLICY };
+        let owing = empty().take_back(Tokens::ONE);
+        assert_eq!(
+            owing.until_whole(&still, at(0)),
+            Wait::Never,
+            "what never accrues is owed until it is paid"
+        );
     }
 }

@@ -271,6 +271,14 @@ impl Credits {
         self
     }
 
+    /// Takes back a block of that many credits; what was spent of it is taken from others, and else owed.
+    #[must_use]
+    pub fn taken_back(self, id: &BlockId, amount: Tokens, now: Millis) -> Self {
+        let block = self.blocks.iter().find(|block| block.id == *id);
+        let spent = amount.less(block.map(|block| block.remaining).unwrap_or_default());
+        self.without(id.as_str()).charged(spent, now)
+    }
+
     /// From now on no block that was granted so far is worth anything.
     #[must_use]
     pub fn expired(mut self, now: Millis) -> Self {

@@ -74,6 +74,7 @@ mod tests {
             window: Some(Span::seconds(60)),
             reset_after: Some(Span::millis(36_500)),
             tokens: None,
+            owed: crate::limit::tokens::Tokens::ZERO,
         }
     }
 

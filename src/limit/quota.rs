@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::bucket::Wait;
+use super::owed;
 use super::plan::Sale;
 use super::tokens::Tokens;
 use crate::pay::amount::Price;
@@ -81,6 +82,9 @@ pub struct Quota {
     /// What was paid for on top of the limit, until the period ends.
     #[serde(default, skip_serializing_if = "is_zero")]
     extra: Tokens,
+    /// What was taken back and is not there: that much less may be used until the period ends.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    owed: Tokens,
     /// The period that was counted before this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     before: Option<Ended>,
@@ -127,7 +131,14 @@ impl QuotaPolicy {
 
 impl Quota {
     const fn unused(period: Period) -> Self {
-        Self { period, start: Millis::new(0), used: Tokens::ZERO, extra: Tokens::ZERO, before: None }
+        Self {
+            period,
+            start: Millis::new(0),
+            used: Tokens::ZERO,
+            extra: Tokens::ZERO,
+            owed: Tokens::ZERO,
+            before: None,
+        }
     }
 
     /// A quota of that name where nothing was used yet; `None` for another limit's name.
@@ -149,11 +160,11 @@ impl Quota {
         // What is longer ago than one period is the ledger's to tell.
         let follows = period.around(self.start).1 == start;
         let before = (follows && self.is_used()).then_some(Ended { start: self.start, used, extra });
-        Self { period, start, used: Tokens::ZERO, extra: Tokens::ZERO, before }
+        Self { start, before, ..Self::unused(period) }
     }
 
     fn is_used(&self) -> bool {
-        self.used > Tokens::ZERO || self.extra > Tokens::ZERO
+        self.used > Tokens::ZERO || self.extra > Tokens::ZERO || self.owed > Tokens::ZERO
     }
 
     /// Whether `need` more may be used, of a quota brought up to `now`; if not, how long until it may.
@@ -164,7 +175,7 @@ impl Quota {
         }
         // A request whose units are told at its end uses some: where nothing is left, it waits.
         let need = need.max(Tokens::micro(1));
-        if self.used.plus(need) <= policy.limit.plus(self.extra) {
+        if self.used.plus(need) <= self.limit(policy) {
             return None;
         }
         // What was paid for ends with the period.
@@ -189,20 +200,40 @@ impl Quota {
     /// How many of `quantity` more would be beyond the quota.
     #[must_use]
     pub fn beyond(&self, quantity: Tokens, policy: &QuotaPolicy) -> Tokens {
-        let over = |used: Tokens| used.minus(policy.limit.plus(self.extra)).unwrap_or_default();
+        let over = |used: Tokens| used.less(self.limit(policy));
         over(self.used.plus(quantity)).minus(over(self.used)).unwrap_or_default()
     }
 
     /// Adds what was paid for, until the period ends.
     #[must_use]
     pub const fn extend(self, quantity: Tokens) -> Self {
-        Self { extra: self.extra.plus(quantity), ..self }
+        let (extra, owed) = owed::added((self.extra, self.owed), quantity);
+        Self { extra, owed, ..self }
+    }
+
+    /// Takes back what was added; what ended with an earlier period is owed in this one.
+    #[must_use]
+    pub const fn take_back(self, quantity: Tokens) -> Self {
+        let (extra, owed) = owed::taken_back((self.extra, self.owed), quantity);
+        Self { extra, owed, ..self }
+    }
+
+    /// What was taken back and is not there.
+    #[must_use]
+    pub const fn owed(&self) -> Tokens {
+        self.owed
+    }
+
+    /// The quota as if nothing were owed.
+    #[must_use]
+    pub const fn forgiven(self) -> Self {
+        Self { owed: Tokens::ZERO, ..self }
     }
 
     /// What may be used in the period, with what was paid for.
     #[must_use]
     pub const fn limit(&self, policy: &QuotaPolicy) -> Tokens {
-        policy.limit.plus(self.extra)
+        policy.limit.plus(self.extra).less(self.owed)
     }
 
     /// What may still be used.
@@ -243,14 +274,14 @@ impl Quota {
     /// What was used in this period, and in the one before it.
     pub fn uses(&self, policy: &QuotaPolicy) -> impl Iterator<Item = QuotaUse> {
         let now = Ended { start: self.start, used: self.used, extra: self.extra };
-        let told = |ended: Ended| QuotaUse {
+        let told = move |(ended, owed): (Ended, Tokens)| QuotaUse {
             unit: policy.unit.clone(),
             period: policy.period,
             start: ended.start,
-            limit: policy.limit.plus(ended.extra),
+            limit: policy.limit.plus(ended.extra).less(owed),
             used: ended.used,
         };
-        [now].into_iter().chain(self.before).map(told)
+        [(now, self.owed)].into_iter().chain(self.before.map(|ended| (ended, Tokens::ZERO))).map(told)
     }
 }
 
@@ -304,6 +335,26 @@ mod tests {
         assert_eq!(quota.check(Tokens::whole(2), &policy, now), None);
         let next = at("2026-02-01");
         assert_eq!(quota.at(next).limit(&policy), Tokens::whole(5));
+    }
+
+    #[test]
+    fn what_is_taken_back_lowers_the_quota_until_the_period_ends_and_is_filled_first() {
+        let (policy, now) = (five(), at("2026-01-31T10:00:00Z"));
+        let sold =
+            policy.unused().at(now).count(Tokens::whole(5)).extend(Tokens::whole(2)).count(Tokens::ONE);
+        let over = sold.take_back(Tokens::whole(2));
+        assert_eq!((over.remaining(&policy), over.owed()), (Tokens::ZERO, Tokens::ZERO));
+        assert!(over.extend(Tokens::ONE).check(Tokens::ONE, &policy, now).is_some(), "six were used");
+        assert_eq!(over.extend(Tokens::whole(2)).check(Tokens::ONE, &policy, now), None);
+        // The settlement fails after midnight.
+        let next = at("2026-02-01");
+        let owing = sold.at(next).take_back(Tokens::whole(2));
+        assert_eq!((owing.owed(), owing.limit(&policy)), (Tokens::whole(2), Tokens::whole(3)));
+        assert!(owing.check(Tokens::whole(4), &policy, next).is_some());
+        assert_eq!(owing.extend(Tokens::ONE).check(Tokens::whole(4), &policy, next), None);
+        assert_eq!(owing.uses(&policy).next().unwrap().limit, Tokens::whole(3));
+        assert!(owing.holds_anything());
+        assert_eq!(owing.at(at("2026-02-02")).limit(&policy), Tokens::whole(5));
     }
 
     #[test]

@@ -32,6 +32,9 @@ pub struct Standing {
     /// The tokens in the bucket, for a bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Tokens>,
+    /// What was taken back after it had been used: it comes off what is added next.
+    #[serde(default, skip_serializing_if = "Tokens::is_zero")]
+    pub owed: Tokens,
 }
 
 impl Standing {
@@ -52,6 +55,7 @@ impl Standing {
             window: span(empty.until_whole(policy, now)),
             reset_after: span(bucket.until_whole(policy, now)),
             tokens: Some(bucket.level()),
+            owed: bucket.owed(),
         }
     }
 
@@ -67,6 +71,7 @@ impl Standing {
             window: Some(policy.length),
             reset_after: Some(window.reset_after(policy, now)),
             tokens: None,
+            owed: window.owed(),
         }
     }
 
@@ -82,6 +87,7 @@ impl Standing {
             window: Some(quota.length()),
             reset_after: Some(quota.left(now)),
             tokens: None,
+            owed: quota.owed(),
         }
     }
 
@@ -97,6 +103,7 @@ impl Standing {
             window: None,
             reset_after: Some(slots.until_lapsed(now)),
             tokens: None,
+            owed: Tokens::ZERO,
         }
     }
 }

@@ -47,6 +47,12 @@ impl Tokens {
         self.0 / MICRO
     }
 
+    /// Whether it is nothing.
+    #[must_use]
+    pub const fn is_zero(&self) -> bool {
+        self.0 == 0
+    }
+
     /// Both amounts together.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
@@ -60,6 +66,12 @@ impl Tokens {
             Some(left) => Some(Self(left)),
             None => None,
         }
+    }
+
+    /// What is left after `other` is taken as far as it is there.
+    #[must_use]
+    pub const fn less(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
     }
 }
 

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::bucket::Wait;
+use super::owed;
 use super::tokens::Tokens;
 use crate::time::{Millis, Span};
 
@@ -60,6 +61,9 @@ pub struct Window {
     /// What was paid for on top of the limit, until the window ends.
     #[serde(default, skip_serializing_if = "is_zero")]
     extra: Tokens,
+    /// What was taken back and is not there: that much less may be used until the window ends.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    owed: Tokens,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
@@ -77,7 +81,7 @@ impl Window {
         }
         let follows = self.index.checked_add(1) == Some(index);
         let before = if follows && policy.motion == Motion::Sliding { self.used } else { Tokens::ZERO };
-        Self { index, used: Tokens::ZERO, before, extra: Tokens::ZERO }
+        Self { index, before, ..Self::default() }
     }
 
     /// Whether `need` more may be used in a window brought up to `now`; if not, how long until it may.
@@ -85,7 +89,7 @@ impl Window {
     pub fn check(&self, need: Tokens, policy: &WindowPolicy, now: Millis) -> Option<Wait> {
         // A request whose units are told at its end uses some: where nothing is left, it waits.
         let need = need.max(Tokens::micro(1));
-        let limit = policy.limit.plus(self.extra);
+        let limit = self.limit(policy);
         let (length, left) = (wide(policy.length.get()), wide(self.left(policy, now).get()));
         let weighed = wide(self.before.get()).saturating_mul(left.min(length));
         let wanted = weighed.saturating_add(wide(self.used.plus(need).get()).saturating_mul(length));
@@ -108,7 +112,7 @@ impl Window {
 
     fn wait(&self, need: Tokens, policy: &WindowPolicy, now: Millis) -> Wait {
         let left = self.left(policy, now);
-        let limit = policy.limit.plus(self.extra);
+        let limit = self.limit(policy);
         if let Some(room) = limit.minus(self.used.plus(need))
             && self.before > Tokens::ZERO
         {
@@ -144,7 +148,31 @@ impl Window {
     /// Adds what was paid for, until the window ends.
     #[must_use]
     pub const fn extend(self, quantity: Tokens) -> Self {
-        Self { extra: self.extra.plus(quantity), ..self }
+        let (extra, owed) = owed::added((self.extra, self.owed), quantity);
+        Self { extra, owed, ..self }
+    }
+
+    /// Takes back what was added; what ended with an earlier window is owed in this one.
+    #[must_use]
+    pub const fn take_back(self, quantity: Tokens) -> Self {
+        let (extra, owed) = owed::taken_back((self.extra, self.owed), quantity);
+        Self { extra, owed, ..self }
+    }
+
+    /// What was taken back and is not there.
+    #[must_use]
+    pub const fn owed(&self) -> Tokens {
+        self.owed
+    }
+
+    /// The window as if nothing were owed.
+    #[must_use]
+    pub const fn forgiven(self) -> Self {
+        Self { owed: Tokens::ZERO, ..self }
+    }
+
+    const fn limit(&self, policy: &WindowPolicy) -> Tokens {
+        policy.limit.plus(self.extra).less(self.owed)
     }
 
     /// What was paid for in it.
@@ -167,7 +195,7 @@ impl Window {
         let left = wide(self.left(policy, now).get()).min(length);
         let weighed = wide(self.before.get()).saturating_mul(left).div_ceil(length.max(1));
         let used = weighed.saturating_add(wide(self.used.get()));
-        let remaining = wide(policy.limit.plus(self.extra).get()).saturating_sub(used);
+        let remaining = wide(self.limit(policy).get()).saturating_sub(used);
         Tokens::micro(u64::try_from(remaining).unwrap_or(u64::MAX))
     }
 
@@ -182,10 +210,13 @@ impl Window {
         }
     }
 
-    /// Whether nothing in it is used, weighed or paid for.
+    /// Whether nothing in it is used, weighed, paid for or owed.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.used == Tokens::ZERO && self.before == Tokens::ZERO && self.extra == Tokens::ZERO
+        self.used == Tokens::ZERO
+            && self.before == Tokens::ZERO
+            && self.extra == Tokens::ZERO
+            && self.owed == Tokens::ZERO
     }
 }
 
@@ -273,12 +304,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_taken_back_lowers_the_window_until_it_ends_and_is_filled_first() {
+        let policy = policy(3, 60, Motion::Fixed);
+        let sold =
+            Window::default().at(&policy, Millis::new(0)).extend(Tokens::whole(2)).count(Tokens::whole(4));
+        let over = sold.take_back(Tokens::whole(2));
+        assert_eq!((over.remaining(&policy, Millis::new(0)), over.owed()), (Tokens::ZERO, Tokens::ZERO));
+        assert!(over.extend(Tokens::ONE).check(Tokens::ONE, &policy, Millis::new(0)).is_some());
+        let next = Millis::new(60_000);
+        let owing = sold.at(&policy, next).take_back(Tokens::whole(2));
+        assert_eq!((owing.remaining(&policy, next), owing.owed()), (Tokens::ONE, Tokens::whole(2)));
+        assert_eq!(owing.check(Tokens::whole(2), &policy, next), Some(Wait::For(Span::seconds(60))));
+        assert_eq!(owing.extend(Tokens::ONE).check(Tokens::whole(2), &policy, next), None);
+        assert!(!owing.is_whole() && owing.at(&policy, Millis::new(120_000)).is_whole());
+    }
+
+    #[test]
     fn stored_form_is_pinned() {
-        let window = Window { index: 7, used: Tokens::ONE, before: Tokens::ZERO, extra: Tokens::ZERO };
+        let window = Window { index: 7, used: Tokens::ONE, ..Window::default() };
         assert_eq!(serde_json::to_string(&window).unwrap(), r#"{"index":7,"used":1000000}"#);
-        let full = Window { index: 7, used: Tokens::ONE, before: Tokens::micro(2), extra: Tokens::micro(3) };
+        let full = Window { before: Tokens::micro(2), extra: Tokens::micro(3), ..window };
         let stored = r#"{"index":7,"used":1000000,"before":2,"extra":3}"#;
         assert_eq!(serde_json::to_string(&full).unwrap(), stored);
         assert_eq!(serde_json::from_str::<Window>(stored).unwrap(), full);
+        let owing = Window { owed: Tokens::micro(4), ..window };
+        let stored = r#"{"index":7,"used":1000000,"owed":4}"#;
+        assert_eq!(serde_json::to_string(&owing).unwrap(), stored);
+        assert_eq!(serde_json::from_str::<Window>(stored).unwrap(), owing);
     }
 }

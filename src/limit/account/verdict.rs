@@ -203,8 +203,9 @@ fn terms(
         Some(Grant { limit: denier.limit.clone(), quantity })
     };
     let grants: Vec<Grant> = deniers.iter().map(grant).collect::<Option<_>>()?;
-    let paid =
-        grants.iter().fold(allowance.clone(), |paid, grant| paid.granted(&grant.limit, grant.quantity, now));
+    // What is owed for a payment that failed is filled first: then it may be the payment after this one that admits.
+    let even = allowance.clone().forgiven();
+    let paid = grants.iter().fold(even, |paid, grant| paid.granted(&grant.limit, grant.quantity, now));
     let credits = grants.iter().find(|grant| grant.limit == CREDITS);
     let credits = credits.map(|grant| grant.quantity).unwrap_or_default();
     let refilled = purse.map(|purse| purse.clone().with(credits));

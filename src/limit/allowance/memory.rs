@@ -10,17 +10,19 @@ use crate::limit::tokens::Tokens;
 use crate::time::{Millis, Span};
 
 impl Allowance {
-    /// Whether it holds what must not be lost: what was paid for, quotas, slots, or places in the queue.
+    /// Whether it holds what must not be lost: what was paid for or is owed, quotas, slots, or places in the queue.
     #[must_use]
     pub fn is_precious(&self, policy: Option<&Policy>) -> bool {
         let capacity = policy.and_then(|policy| policy.bucket.as_ref()).map(|bucket| bucket.capacity);
+        let owes = self.bucket.is_some_and(|bucket| bucket.owed() > Tokens::ZERO)
+            || self.windows.values().any(|window| window.owed() > Tokens::ZERO);
         let bucket = self.bucket.is_some_and(|bucket| match capacity {
             Some(capacity) => bucket.paid() > Tokens::ZERO || bucket.level() > capacity,
             None => bucket.paid() > Tokens::ZERO,
         });
         let window = self.windows.values().any(|window| window.extra() > Tokens::ZERO);
         let quota = self.quotas.values().any(Quota::holds_anything);
-        bucket || window || quota || !self.slots.is_empty() || !self.queue.is_empty()
+        owes || bucket || window || quota || !self.slots.is_empty() || !self.queue.is_empty()
     }
 
     /// How long until nothing of it is left to remember where the plan does not have the endpoint any more.
