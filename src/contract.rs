@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use account::{AccountCall, Attempt, Credit, CreditBook, End, LiveUsage, Refusal, Survey, ToAccount};
 pub use names::{
     PLANS_OBJECT, account_object, challenge_object, key_object, payment_object, payment_of_receipt,
-    receipt_id, request_object, transaction_object,
+    receipt_id, request_object, transaction_object, trust_object,
 };
 pub use payment::{Attempted, Charged, PaymentCall};
 pub use pledge::{Pledged, Promise};

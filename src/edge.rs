@@ -58,6 +58,7 @@ mod session;
 mod settings;
 mod signed_context;
 mod socket;
+mod trust;
 mod usage_ledger;
 mod webcrypto;
 mod webhook;

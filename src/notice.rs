@@ -33,12 +33,21 @@ pub enum Kind {
     CreditsLow,
     /// It is not known whether a payment went through.
     PaymentUnknown,
+    /// A payment that was credited before it was settled failed, and its credit was taken back.
+    PaymentFailed,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 6] =
-        [Self::Exceeded, Self::Paid, Self::Quota80, Self::Quota100, Self::CreditsLow, Self::PaymentUnknown];
+    pub const ALL: [Self; 7] = [
+        Self::Exceeded,
+        Self::Paid,
+        Self::Quota80,
+        Self::Quota100,
+        Self::CreditsLow,
+        Self::PaymentUnknown,
+        Self::PaymentFailed,
+    ];
 
     /// Its name in the settings and in what is sent.
     #[must_use]
@@ -50,6 +59,7 @@ impl Kind {
             Self::Quota100 => "quota-100",
             Self::CreditsLow => "credits-low",
             Self::PaymentUnknown => "payment-unknown",
+            Self::PaymentFailed => "payment-failed",
         }
     }
 
@@ -61,6 +71,7 @@ impl Kind {
             Self::Quota100 => 8,
             Self::CreditsLow => 16,
             Self::PaymentUnknown => 32,
+            Self::PaymentFailed => 64,
         }
     }
 }
@@ -115,6 +126,8 @@ pub enum Occurrence {
     CreditsLow(Tokens, Millis),
     /// It is not known whether a payment went through.
     PaymentUnknown(Sum),
+    /// A payment that was credited before it was settled failed, and its credit was taken back.
+    PaymentFailed(Sum),
 }
 
 /// A payment, and what it is for.
@@ -140,6 +153,7 @@ impl Occurrence {
             Self::Quota100(..) => Kind::Quota100,
             Self::CreditsLow(..) => Kind::CreditsLow,
             Self::PaymentUnknown(_) => Kind::PaymentUnknown,
+            Self::PaymentFailed(_) => Kind::PaymentFailed,
         }
     }
 
@@ -149,7 +163,7 @@ impl Occurrence {
             Self::Exceeded { endpoint, limit, resets_at } => {
                 format!("{endpoint}\n{limit}\n{}", resets_at.get())
             }
-            Self::Paid(sum) | Self::PaymentUnknown(sum) => sum.payment.to_string(),
+            Self::Paid(sum) | Self::PaymentUnknown(sum) | Self::PaymentFailed(sum) => sum.payment.to_string(),
             Self::Quota80(endpoint, quota) | Self::Quota100(endpoint, quota) => {
                 format!("{endpoint}\n{}-{}\n{}", quota.unit, quota.period.name(), quota.start.get())
             }

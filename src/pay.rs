@@ -13,4 +13,5 @@ pub mod offer;
 pub mod purchase;
 pub mod receipt;
 pub mod rlp;
+pub mod trust;
 pub mod x402;

@@ -163,6 +163,9 @@ fn perform(world: &mut World, purchase: &Purchase, step: &Step, fault: Fault) ->
             Event::AnswerForgotten
         }
         Step::Rest(_) => Event::Resumed,
+        Step::AskTrust | Step::Advance | Step::TakeBack | Step::TellTrust(_) => {
+            panic!("a call is never credited before it is settled: {step:?}")
+        }
     };
     match (fault, step) {
         (Fault::DiesAfter, _) => None,

@@ -196,7 +196,12 @@ fn perform(world: &mut World, purchase: &Purchase, step: &Step, fault: Fault) ->
         Step::SignReceipt => Event::ReceiptSigned(Box::new(payments::receipt())),
         Step::KeepReceipt => Event::ReceiptKept,
         Step::AskChain => Event::ChainSaid(world.chain_says()),
-        Step::Admit | Step::ForgetAnswer => panic!("no refill has this step: {step:?}"),
+        Step::Admit
+        | Step::ForgetAnswer
+        | Step::AskTrust
+        | Step::Advance
+        | Step::TakeBack
+        | Step::TellTrust(_) => panic!("no refill has this step where nobody is trusted: {step:?}"),
         Step::Rest(_) => Event::Resumed,
     };
     match fault {

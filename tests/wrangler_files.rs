@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use tollgate::config::document::{Document, Format};
 use tollgate::config::gate_file::{Checked, check};
 
-const SAID: [(&str, &str); 16] = [
+const SAID: [(&str, &str); 17] = [
     (
         "class_never_made.toml",
         "line 26: migrations: never makes PaymentObject; name it in new_sqlite_classes of a migration",
@@ -69,6 +69,10 @@ const SAID: [(&str, &str); 16] = [
         "line 5: TOLLGATE.origin: `api.acme.test` is not a URL: relative URL without a base\nline 10: TOLLGATE.payment.network: \"bass\" is no known network; use a CAIP-2 id such as \"eip155:84532\", or one of abstract, abstract-testnet, avalanche, avalanche-fuji, base, base-sepolia, educhain, iotex, peaq, polygon, polygon-amoy, sei, sei-testnet, skale-base-sepolia, story, celo, ethereum, flare, megaeth, monad, sepolia, stable, stable-testnet\nline 14: PLANS.free.endpoints.\"*\".bucket.capacity: is missing\nline 14: PLANS.free.endpoints.\"*\".bucket.capasity: is not a setting; did you mean `capacity`?\nline 34: d1_databases: has no binding LEDGER; add { binding = \"LEDGER\", … }: usage and payments are kept there",
     ),
     ("text_without_quotes.toml", "line 5: string values must be quoted, expected literal string"),
+    (
+        "trust_without_its_window.toml",
+        "line 8: TOLLGATE.payment.trust_window: is missing; beside trust_after, write in what time, such as 24h",
+    ),
     (
         "variable_that_is_no_json.toml",
         "line 5: PLANS: is not JSON: EOF while parsing an object at line 1 column 1",

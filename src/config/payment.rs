@@ -3,6 +3,7 @@
 pub mod facilitator;
 pub mod session;
 mod tender;
+mod trust;
 
 use serde_json::Value;
 use url::Url;
@@ -12,6 +13,7 @@ use super::{base_url, positive_span};
 use crate::pay::amount::{Amount, Price};
 use crate::pay::context;
 use crate::pay::offer::{Flow, Offer, Tender};
+use crate::pay::trust::TrustPolicy;
 use crate::pay::x402::payment_identifier::Naming;
 use crate::time::Span;
 use facilitator::Facilitator;
@@ -39,6 +41,8 @@ pub struct PaymentConfig {
     pub mpp: bool,
     /// Whether registered wallets may sign for what they will owe, in place of a payment.
     pub signed_context: bool,
+    /// Which wallets are credited before their payments are settled; nobody's by default.
+    pub trust: Option<TrustPolicy>,
     /// Whether clients may or must name their payments.
     pub naming: Option<Naming>,
     /// Where sessions' channels are, where sessions are offered.
@@ -75,6 +79,7 @@ impl PaymentConfig {
             rpc,
             verify_timeout: t.optional("verify_timeout", positive_span, faults).unwrap_or(Span::seconds(5)),
             settle_timeout: t.optional("settle_timeout", positive_span, faults).unwrap_or(Span::seconds(30)),
+            trust: trust::read(&mut t, faults),
             mpp,
             signed_context,
             naming: t.optional("payment_identifier", naming, faults).unwrap_or(Some(Naming::Optional)),

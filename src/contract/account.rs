@@ -54,6 +54,10 @@ pub enum AccountCall {
     Withdraw(PaymentId),
     /// A payment was settled; and may the request that brought it pass? `Option<Decision>`
     Credit(Credit, Option<Attempt>),
+    /// A trusted wallet's payment is to be settled; and may the request that brought it pass? `Option<Decision>`
+    Advance(Credit, Option<Attempt>),
+    /// The settlement of a payment that was credited before failed. `Done`
+    TakeBack(Credit),
     /// A credit will not be repeated. `Done`
     Acknowledge(PaymentId),
     /// It is not known whether a payment went through. `Done`
@@ -189,6 +193,9 @@ pub struct Survey {
     pub endpoints: Vec<(EndpointName, Vec<Standing>)>,
     /// The credits that it may spend.
     pub credits: Tokens,
+    /// The payments that are credited and not settled yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub advanced: Vec<PaymentId>,
 }
 
 /// The credits of an account.

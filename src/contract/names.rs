@@ -2,6 +2,7 @@
 
 use crate::client::AccountId;
 use crate::client::key::KeyHash;
+use crate::pay::eip712::Address;
 use crate::pay::x402::PaymentId;
 
 /// The name of an account's object.
@@ -45,6 +46,12 @@ pub fn transaction_object(network: &str, transaction: &str) -> String {
     format!("tx:{network}:{spelling}")
 }
 
+/// The name of the object that knows how far a payer is trusted, with one token and by one payee; `network` is CAIP-2.
+#[must_use]
+pub fn trust_object(network: &str, token: Address, payer: Address, to: Address) -> String {
+    format!("trust:{network}:{token}:{payer}:{to}")
+}
+
 /// The id of a payment's receipt. `suffix` is random, so that who knows the payment from the chain cannot guess it.
 #[must_use]
 pub fn receipt_id(payment: &PaymentId, suffix: &str) -> String {
@@ -76,6 +83,12 @@ mod tests {
         let key = ApiKey::new([0; 32]).hash();
         assert_eq!(key_object(&key), format!("key:{}", key.as_str()));
         assert_eq!(PLANS_OBJECT, "plans");
+        let address = |digit: &str| format!("0x{}", digit.repeat(40)).parse().unwrap();
+        let trust = trust_object("eip155:84532", address("1"), address("a"), address("b"));
+        assert_eq!(
+            trust,
+            format!("trust:eip155:84532:0x{}:0x{}:0x{}", "1".repeat(40), "a".repeat(40), "b".repeat(40))
+        );
     }
 
     #[test]

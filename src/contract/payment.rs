@@ -13,6 +13,7 @@ use crate::pay::amount::Amount;
 use crate::pay::mpp::session::action::Action;
 use crate::pay::mpp::session::channel::{ChannelStanding, Charge};
 use crate::pay::receipt::SignedReceipt;
+use crate::pay::trust::News;
 use crate::pay::x402::PaymentId;
 use crate::time::Millis;
 
@@ -67,6 +68,13 @@ pub enum PaymentCall {
     ClaimName(String),
     /// Nothing came of the payment that holds the name: it is free again. `Done`
     ReleaseName(String),
+    /// A payment of that many atomic units was found valid: is it credited before it is settled? The object is that of the
+    /// trust in its payer. [`bool`]
+    AskTrust(PaymentId, Amount),
+    /// What became of that payment, at that instant. `Done`
+    TellTrust(PaymentId, News, Amount, Millis),
+    /// The answer has ended for which the payment was credited before it was settled; its hash. `Done`
+    HashAnswer(String),
     /// The owner wants the payment looked at again now. [`Option<String>`]: its state, if there is such a payment.
     Retry,
 }

@@ -87,6 +87,14 @@ pub enum Presented {
         /// The id of its receipt.
         receipt_id: String,
     },
+    /// Its wallet is trusted: it was credited now and is settled next, and this is the decision about the request that
+    /// brought it.
+    Advanced {
+        /// The decision.
+        decision: Decision,
+        /// The id that its receipt will have.
+        receipt_id: String,
+    },
     /// It is good, and the gate is to call the origin now and tell what it answered.
     Serve {
         /// The decision that lets the call pass.

@@ -5,7 +5,7 @@ use worker::{Response, Result};
 
 use super::objects;
 use crate::client::key::KeyHash;
-use crate::contract::{AccountCall, CreditBook, Done, LiveUsage, Refusal, Survey};
+use crate::contract::{AccountCall, Attempt, CreditBook, Done, LiveUsage, Refusal, Survey};
 use crate::endpoint::Target;
 use crate::limit::account::{Account, Rules};
 use crate::limit::allowance::BUCKET;
@@ -112,15 +112,12 @@ fn handle(account: Account, call: AccountCall, rules: &Rules<'_>, now: Millis) -
         AccountCall::Acknowledge(payment) => done(account.acknowledge(&payment)),
         AccountCall::Doubt(sum) => done(account.doubt(rules, sum, now)),
         AccountCall::Credit(credit, request) => {
-            let account = account.credit(rules, &credit, now);
-            match request {
-                Some(attempt) => {
-                    let (account, decision) = account.attempt_again(rules, &attempt, now);
-                    answered(account, &Some(decision))
-                }
-                None => answered(account, &None::<Decision>),
-            }
+            admitted_by(account.credit(rules, &credit, now), request.as_ref(), rules, now)
         }
+        AccountCall::Advance(credit, request) => {
+            admitted_by(account.advance(rules, &credit, now), request.as_ref(), rules, now)
+        }
+        AccountCall::TakeBack(credit) => done(account.take_back(rules, &credit, now)),
         AccountCall::FailPayment => {
             let (account, wait) = account.fail_payment(now);
             answered(account, &wait)
@@ -150,7 +147,15 @@ fn survey(account: &Account, rules: &Rules<'_>, target: Option<&Target>, now: Mi
         let wanted = rules.plans.get(rules.plan).and_then(|plan| plan.find(target)).map(|found| &found.name);
         endpoints.retain(|(name, _)| Some(name) == wanted);
     }
-    Survey { plan: rules.plan.to_owned(), endpoints, credits: account.credits().balance(now) }
+    let advanced = account.advanced().cloned().collect();
+    Survey { plan: rules.plan.to_owned(), endpoints, credits: account.credits().balance(now), advanced }
+}
+
+/// The request that brought a payment, if it waits, with what that added.
+fn admitted_by(account: Account, request: Option<&Attempt>, rules: &Rules<'_>, now: Millis) -> Handled {
+    let Some(attempt) = request else { return answered(account, &None::<Decision>) };
+    let (account, decision) = account.attempt_again(rules, attempt, now);
+    answered(account, &Some(decision))
 }
 
 fn credit_book(account: &Account, now: Millis) -> CreditBook {

@@ -109,14 +109,20 @@ async fn find_by_path(
 }
 
 pub(super) fn endpoint_limits(name: &EndpointName, standings: &[Standing], credits: Tokens) -> Value {
-    let bucket = standings.iter().find_map(|standing| standing.tokens.map(|tokens| (tokens, standing.quota)));
+    let bucket = standings.iter().find_map(|standing| Some((balance(standing)?, standing.quota)));
     json!({
         "endpoint": name.as_str(),
-        "tokens": bucket.and_then(|(tokens, _)| decimal(&tokens.to_string())),
+        "tokens": bucket.as_ref().and_then(|(tokens, _)| decimal(tokens)),
         "capacity": bucket.map(|(_, capacity)| capacity),
         "limits": limit_values(standings),
         "credits": credits.to_string(),
     })
+}
+
+/// The tokens of a bucket as a decimal; less than none while some are owed.
+fn balance(standing: &Standing) -> Option<String> {
+    let tokens = standing.tokens?;
+    Some(if standing.owed.is_zero() { tokens.to_string() } else { format!("-{}", standing.owed) })
 }
 
 /// The limits as the gate's JSON tells them.
@@ -124,13 +130,17 @@ pub(super) fn limit_values(standings: &[Standing]) -> Vec<Value> {
     standings
         .iter()
         .map(|standing| {
-            json!({
+            let mut limit = json!({
                 "name": standing.name,
                 "unit": standing.unit,
                 "limit": standing.limit,
                 "remaining": standing.remaining,
                 "reset_after": standing.reset_after.map(seconds),
-            })
+            });
+            if let Some(members) = limit.as_object_mut().filter(|_| !standing.owed.is_zero()) {
+                members.insert("owed".to_owned(), standing.owed.to_string().into());
+            }
+            limit
         })
         .collect()
 }

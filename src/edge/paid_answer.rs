@@ -12,11 +12,11 @@ use base64::engine::general_purpose::STANDARD;
 use super::answer::make_private;
 use super::body::{Reader, read_up_to};
 use super::exchange::Exchange;
-use super::objects;
+use super::{clock, objects};
 use crate::contract::{Done, PaymentCall, payment_object};
 use crate::pay::eip712::SigningKey;
 use crate::pay::purchase::{Service, Settlement};
-use crate::pay::receipt::{PaymentRecord, Receipt, SignedReceipt};
+use crate::pay::receipt::{PaymentRecord, Receipt};
 use crate::pay::x402::Payment;
 use crate::time::Millis;
 
@@ -36,7 +36,7 @@ impl From<Sold> for Bill {
     fn from(sold: Sold) -> Self {
         Self {
             object: payment_object(&sold.payment.id()),
-            record: PaymentRecord::of(&sold.payment, &sold.settlement),
+            record: Some(PaymentRecord::of(&sold.payment, &sold.settlement)),
             at: sold.settlement.at,
             receipt_id: sold.receipt_id,
             service: sold.service,
@@ -48,16 +48,25 @@ impl From<Sold> for Bill {
 pub(super) struct Bill {
     /// The name of the object that keeps the receipt.
     pub(super) object: String,
-    pub(super) record: PaymentRecord,
+    /// How it was paid; not known before it is settled: its object makes the receipt then.
+    pub(super) record: Option<PaymentRecord>,
     pub(super) at: Millis,
     pub(super) receipt_id: String,
     pub(super) service: Service,
 }
 
 impl Bill {
-    fn receipt(&self, key: &SigningKey, response_hash: String) -> SignedReceipt {
-        let (id, record) = ((self.receipt_id.as_str(), self.at), self.record.clone());
-        Receipt::of_answer(id, record, &self.service, response_hash).sign(key)
+    /// The bill of an answer whose payment is settled next.
+    pub(super) fn unsettled(payment: &Payment, receipt_id: String, service: Service) -> Self {
+        let object = payment_object(&payment.id());
+        Self { object, record: None, at: clock::now(), receipt_id, service }
+    }
+
+    /// What its object is told of the answer that has ended.
+    fn closed(&self, key: &SigningKey, response_hash: String) -> PaymentCall {
+        let Some(record) = self.record.clone() else { return PaymentCall::HashAnswer(response_hash) };
+        let id = (self.receipt_id.as_str(), self.at);
+        PaymentCall::StoreReceipt(Receipt::of_answer(id, record, &self.service, response_hash).sign(key))
     }
 }
 
@@ -151,9 +160,13 @@ pub(super) async fn with_receipt(
     let ReadAhead { answer, body, rest } = ahead;
     let Some(rest) = rest else {
         let hash = crate::pay::receipt::sha256_label(body.as_deref().unwrap_or_default());
-        let signed = bill.receipt(&keys.receipts, hash);
-        store(&exchange.env, &bill, &signed).await?;
-        fields.set("X-402-Receipt", &STANDARD.encode(serde_json::to_vec(&signed)?))?;
+        let closed = bill.closed(&keys.receipts, hash);
+        store(&exchange.env, &bill, &closed).await?;
+        if let PaymentCall::StoreReceipt(signed) = &closed {
+            fields.set("X-402-Receipt", &STANDARD.encode(serde_json::to_vec(signed)?))?;
+        } else {
+            fields.set("X-402-Receipt-Id", &bill.receipt_id)?;
+        }
         return match body {
             Some(body) => with_bytes(&answer, &body),
             None => Ok(answer),
@@ -172,8 +185,8 @@ fn is_streamed(fields: &web_sys::Headers) -> Result<bool> {
     Ok(streamed.iter().any(|kind| media_type.starts_with(kind)))
 }
 
-async fn store(env: &Env, bill: &Bill, signed: &SignedReceipt) -> Result<()> {
-    objects::payment::<Done>(env, &bill.object, &PaymentCall::StoreReceipt(signed.clone())).await.map(|_| ())
+async fn store(env: &Env, bill: &Bill, closed: &PaymentCall) -> Result<()> {
+    objects::payment::<Done>(env, &bill.object, closed).await.map(|_| ())
 }
 
 struct Signer {
@@ -215,8 +228,8 @@ fn follow(ahead: Vec<u8>, rest: Reader, signer: Signer) -> impl Stream<Item = Re
 
 async fn finish(state: Following) {
     let Following { hash, signer, .. } = state;
-    let signed = signer.bill.receipt(&signer.key, format!("sha256:{}", hex::encode(hash.finalize())));
-    if let Err(error) = store(&signer.env, &signer.bill, &signed).await {
+    let closed = signer.bill.closed(&signer.key, format!("sha256:{}", hex::encode(hash.finalize())));
+    if let Err(error) = store(&signer.env, &signer.bill, &closed).await {
         console_error!("receipt {}: {error}", signer.bill.receipt_id);
     }
 }

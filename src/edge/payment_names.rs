@@ -70,6 +70,7 @@ const fn is_nothing(presented: &Presented) -> bool {
         | Presented::NotKnown
         | Presented::Foreign => true,
         Presented::Credited { .. }
+        | Presented::Advanced { .. }
         | Presented::Serve { .. }
         | Presented::Sold { .. }
         | Presented::NotSold

@@ -3,7 +3,7 @@
 //! The same class remembers what there is one of: an object named for a transaction knows the one payment it settled,
 //! one named for a challenge of MPP the one payment that answers it, one named for a backend's request id the one request
 //! it belongs to, one named for a nonce the one signed context under it, one named for a payment's name the one payment
-//! that has it, one named for a key its one account, and one knows the plans.
+//! that has it, one named for a key its one account, one named for a payer how far it is trusted, and one knows the plans.
 
 mod calls;
 mod claims;
@@ -12,6 +12,7 @@ mod presenting;
 mod receipts;
 mod row;
 mod steps;
+mod trusting;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -22,7 +23,7 @@ use worker::{DurableObject, Env, Error, Request, Response, Result, State, durabl
 use super::channel;
 use super::record;
 use super::settings::{self, Settings};
-use super::{backend_request, clock, objects, payment_name, pledge};
+use super::{backend_request, clock, objects, payment_name, pledge, trust};
 use crate::config::payment::SessionConfig;
 use crate::contract::{Done, PaymentCall, Pledged, StoredKey};
 use crate::owner::plan_book::{PlanBook, StoredBook};
@@ -133,6 +134,13 @@ impl DurableObject for PaymentObject {
                 objects::reply(&payment_name::claim(self, holder)?)
             }
             PaymentCall::ReleaseName(holder) => objects::reply(&payment_name::release(self, holder)?),
+            PaymentCall::AskTrust(payment, amount) => {
+                objects::reply(&self.ask_trust(&payment, amount).await?)
+            }
+            PaymentCall::TellTrust(payment, news, amount, at) => {
+                objects::reply(&self.tell_trust((&payment, news), (amount, at)).await?)
+            }
+            PaymentCall::HashAnswer(hash) => objects::reply(&self.hash_answer(hash).await?),
             PaymentCall::Retry => objects::reply(&self.retry().await?),
             PaymentCall::EndRequest(request, units) => {
                 let _one_at_a_time = self.requests.lock().await;
@@ -151,6 +159,10 @@ impl DurableObject for PaymentObject {
             let settings = self.settings()?;
             // Should it fail, the platform rings again.
             channel::finish(&self.env, sessions(&settings)?, self).await?;
+            return Response::empty();
+        }
+        if self.stored()?.is_some_and(|stored| trust::is_trust(&stored)) {
+            self.tidy_trust().await?;
             return Response::empty();
         }
         self.load()?;

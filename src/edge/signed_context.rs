@@ -107,7 +107,7 @@ impl<'a> Desk<'a> {
                 let suffix = self.exchange.ours(clock::random_hex(RECEIPT_SUFFIX_BYTES))?;
                 let bill = Bill {
                     object: payment_object(&id),
-                    record: signed.offer.record(signed.wallet),
+                    record: Some(signed.offer.record(signed.wallet)),
                     at: decision.at,
                     receipt_id: receipt_id(&id, &suffix),
                     service,

@@ -4,6 +4,7 @@
 //! decision come out. Nothing here reads a clock, stores or sends.
 
 mod access;
+mod advance;
 mod credit_sale;
 mod further;
 mod lifetime;
@@ -79,6 +80,9 @@ pub struct Account {
     /// Payments that were credited and whose payment object may still repeat it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     credited: BTreeSet<PaymentId>,
+    /// Payments that were credited before they are settled.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    advanced: BTreeSet<PaymentId>,
     /// Nonces that this wallet signed in with, until they are no longer good.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     nonces: BTreeMap<String, Millis>,
@@ -126,6 +130,7 @@ impl Account {
             allowances: BTreeMap::new(),
             pending: BTreeSet::new(),
             credited: BTreeSet::new(),
+            advanced: BTreeSet::new(),
             nonces: BTreeMap::new(),
             lookups: None,
             admin_tries: None,

@@ -63,7 +63,9 @@ fn data(what: &Occurrence, currency: (&str, u8)) -> Value {
         Occurrence::Exceeded { endpoint, limit, resets_at } => {
             json!({ "endpoint": endpoint, "limit": limit, "resets_at": resets_at.rfc3339() })
         }
-        Occurrence::Paid(sum) | Occurrence::PaymentUnknown(sum) => payment(sum, currency),
+        Occurrence::Paid(sum) | Occurrence::PaymentUnknown(sum) | Occurrence::PaymentFailed(sum) => {
+            payment(sum, currency)
+        }
         Occurrence::Quota80(endpoint, used) | Occurrence::Quota100(endpoint, used) => quota(endpoint, used),
         Occurrence::CreditsLow(balance, _) => json!({ "balance": balance.to_string() }),
     }

@@ -230,7 +230,8 @@ mod tests {
         let used = r#"["*",{"unit":"image","period":"month","start":1,"limit":5000000,"used":4000000}]"#;
         let payment = format!(r#"{{"payment":"{}","endpoint":"*","amount":"1000"}}"#, sum.payment);
         for (what, stored) in [
-            (Occurrence::PaymentUnknown(sum), format!(r#"{{"payment_unknown":{payment}}}"#)),
+            (Occurrence::PaymentUnknown(sum.clone()), format!(r#"{{"payment_unknown":{payment}}}"#)),
+            (Occurrence::PaymentFailed(sum), format!(r#"{{"payment_failed":{payment}}}"#)),
             (Occurrence::Quota80(endpoint(), quota()), format!(r#"{{"quota80":{used}}}"#)),
             (Occurrence::Quota100(endpoint(), quota()), format!(r#"{{"quota100":{used}}}"#)),
             (Occurrence::CreditsLow(Tokens::ONE, at(9)), r#"{"credits_low":[1000000,9]}"#.to_owned()),

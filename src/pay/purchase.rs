@@ -5,7 +5,8 @@
 //! and before the next step, so that a process may die anywhere: what was stored says by itself how to go on.
 //!
 //! What must stay true, whatever fails or is repeated, and in whatever order:
-//! - nothing is credited that was not settled (or, in doubt, within the owner's limit);
+//! - nothing is credited that was not settled (or, in doubt, within the owner's limit), but to a trusted wallet;
+//! - what a trusted wallet was credited is taken back, once, if and only if its settlement is refused for certain;
 //! - a settled payment is credited exactly once: `Credit` is repeated until it is confirmed, and the account adds each
 //!   payment once;
 //! - once settling began, the payment never goes to another facilitator, and its outcome is never called a refusal
@@ -15,6 +16,7 @@
 
 pub mod call;
 
+mod advance;
 mod event;
 mod progress;
 mod serving;
@@ -39,6 +41,7 @@ use crate::endpoint::EndpointName;
 use crate::limit::credit::sale;
 use crate::limit::decision::Grant;
 use crate::time::{Millis, Span};
+use advance::Trusting;
 use call::Call;
 use stage::{Announced, Stage};
 
@@ -91,6 +94,9 @@ pub struct Purchase {
     /// Whether the account knows of a payment for one call: it is told only when the outcome is in doubt.
     #[serde(default, skip_serializing_if = "Announced::is_not")]
     announced: Announced,
+    /// Whether it is credited before it is settled, where its wallet may be trusted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trusting: Option<Trusting>,
 }
 
 /// Whether the account knows of a payment for one call.
@@ -127,6 +133,7 @@ impl Purchase {
             call: None,
             question: None,
             announced: Announced::No,
+            trusting: None,
         }
     }
 

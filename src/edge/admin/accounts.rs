@@ -43,6 +43,7 @@ pub(super) async fn get(order: &Order<'_>, account: &AccountId) -> Outcome<web_s
         "created_at": row.map(|row| row.created_at),
         "keys": of_account.iter().map(keys::item).collect::<Vec<_>>(),
         "credits": survey.credits.to_string(),
+        "advanced": survey.advanced,
         "endpoints": endpoints,
     });
     order.json(200, &body)

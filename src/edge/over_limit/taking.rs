@@ -10,7 +10,7 @@ use crate::contract::{
     AccountCall, Attempt, Buys, PaymentCall, Presentation, Presented, payment_object, receipt_id,
 };
 use crate::edge::exchange::Outcome;
-use crate::edge::paid_answer::{self, ReadAhead, Sold};
+use crate::edge::paid_answer::{self, Bill, ReadAhead, Sold};
 use crate::edge::paid_call::{Alive, PaidCall, read_kept};
 use crate::edge::{attest, clock, gate, mpp, objects, origin, payment_names};
 use crate::endpoint::site::scheme_and_host;
@@ -126,6 +126,9 @@ impl Counter<'_> {
                 let (sold, challenge) = taken.sold(settlement, receipt_id);
                 self.hand_over_credits(sold, challenge.as_ref()).await
             }
+            Presented::Advanced { decision, receipt_id } => {
+                self.deliver_unsettled(&decision, taken, receipt_id, body).await
+            }
             Presented::Used { settlement, receipt_id } => {
                 let answer = match self.repeat(body, &receipt_id).await {
                     Ok(answer) => answer,
@@ -186,8 +189,31 @@ impl Counter<'_> {
             self.account,
             sold.settlement.transaction
         );
-        self.exchange.note(&decision.standings, decision.at);
         let payer = Some(sold.settlement.payer_of(&sold.payment)).filter(|payer| !payer.is_empty());
+        let ahead = self.pass(decision, payer, body).await?;
+        self.hand_on(ahead, sold, challenge).await
+    }
+
+    /// Lets a request through that a trusted wallet paid for, and whose payment is settled next. There is no transaction to
+    /// tell of yet: the answer names the receipt that there will be, and says nothing of a settlement.
+    async fn deliver_unsettled(
+        &self,
+        decision: &Decision,
+        taken: Taken,
+        receipt_id: String,
+        body: Vec<u8>,
+    ) -> Outcome<web_sys::Response> {
+        console_log!("{} credited {} on trust", self.exchange.request_id, self.account);
+        let payer = taken.payment.payer().map(|payer| payer.to_string());
+        let ahead = self.pass(decision, payer, body).await?;
+        self.exchange.hand_session_to(self.account);
+        let bill = Bill::unsettled(&taken.payment, receipt_id, taken.service);
+        self.exchange.ours(paid_answer::with_receipt(self.exchange, ahead, bill).await)
+    }
+
+    /// The answer to a request that was just credited, whatever the origin did.
+    async fn pass(&self, decision: &Decision, payer: Option<String>, body: Vec<u8>) -> Outcome<ReadAhead> {
+        self.exchange.note(&decision.standings, decision.at);
         let introduction = origin::Introduction::read(self.account, decision, payer, body);
         let forwarded = match &decision.verdict {
             Verdict::Admitted(_) => {
@@ -201,8 +227,7 @@ impl Counter<'_> {
             Ok(answer) => answer,
             Err(problem) => self.exchange.ours(gate::problem_answer(self.exchange, &problem))?,
         };
-        let ahead = self.exchange.ours(ReadAhead::of(answer).await)?;
-        self.hand_on(ahead, sold, challenge).await
+        self.exchange.ours(ReadAhead::of(answer).await)
     }
 
     /// Hands an answer on that is paid for, with all that belongs to a paid answer.

@@ -25,7 +25,7 @@ struct Row {
 }
 
 impl PaymentObject {
-    fn happened(&self, event: Event) -> Result<()> {
+    pub(super) fn happened(&self, event: Event) -> Result<()> {
         let settings = self.settings()?;
         match &settings.config.payment {
             Some(config) => self.advance(event, config),
@@ -59,7 +59,7 @@ impl PaymentObject {
         Ok(Presented::Serve { decision, receipt_id: held.receipt_id().to_owned() })
     }
 
-    async fn ring_when_due(&self) -> Result<()> {
+    pub(super) async fn ring_when_due(&self) -> Result<()> {
         let step = self.purchase.borrow().as_ref().map(|purchase| purchase.step(clock::now()));
         match step {
             Some(Step::Rest(at)) => self.rest(at).await,
@@ -120,6 +120,7 @@ impl PaymentObject {
             (Progress::Credited(settlement), Some(decision)) => {
                 Presented::Credited { decision, settlement: settlement.clone(), receipt_id }
             }
+            (Progress::Advanced, Some(decision)) => Presented::Advanced { decision, receipt_id },
             (Progress::Unavailable(_), Some(decision)) if matches!(decision.verdict, Verdict::Denied(_)) => {
                 Presented::Denied { decision }
             }
@@ -129,7 +130,7 @@ impl PaymentObject {
             (Progress::Refused(reason), _) => Presented::Refused { reason: reason.to_owned() },
             (Progress::NotSold(_), _) => Presented::Refused { reason: ORIGIN_FAILED.to_owned() },
             (Progress::Unavailable(why), _) => Presented::Unavailable { why: why.to_owned() },
-            (Progress::Pending | Progress::Serving, _) => Presented::Pending,
+            (Progress::Pending | Progress::Serving | Progress::Advanced, _) => Presented::Pending,
         }
     }
 
@@ -175,8 +176,11 @@ impl PaymentObject {
         sql.exec("DELETE FROM answer", None).map(|_| ())
     }
 
-    /// The hash of the answer that is kept, or of none.
-    pub(super) fn response_hash(&self) -> Result<String> {
+    /// The hash of the answer that was told of or is kept, or of none.
+    pub(super) fn response_hash(&self, purchase: &Purchase) -> Result<String> {
+        if let Some(hash) = purchase.response_hash() {
+            return Ok(hash.to_owned());
+        }
         let kept = if self.call().is_some() { self.kept_answer()? } else { None };
         let body = kept.and_then(|answer| answer.body).map(|body| STANDARD.decode(body)).transpose();
         let body = body.map_err(|error| Error::RustError(format!("a kept answer: {error}")))?;

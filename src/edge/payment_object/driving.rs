@@ -91,7 +91,7 @@ impl PaymentObject {
             let job = Job { env: &self.env, settings: &settings, config, purchase: &purchase };
             let done = match step {
                 Step::ForgetAnswer => self.delete_answer().map(|()| Event::AnswerForgotten),
-                Step::SignReceipt => self.response_hash().and_then(|hash| job.sign_receipt(hash)),
+                Step::SignReceipt => self.response_hash(&purchase).and_then(|hash| job.sign_receipt(hash)),
                 _ => job.perform(&step, &mut request, &mut decision).await,
             };
             let event = match done {

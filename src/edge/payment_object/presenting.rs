@@ -7,7 +7,7 @@ use crate::client::AccountId;
 use crate::contract::{AccountCall, Buys, Done, Presentation, Presented};
 use crate::edge::{clock, objects};
 use crate::pay::purchase::Purchase;
-use crate::pay::x402::Signer;
+use crate::pay::x402::{Payment, Signer, Version};
 use crate::time::Span;
 
 impl PaymentObject {
@@ -24,8 +24,10 @@ impl PaymentObject {
         let Presentation { payment, account, endpoint, grants, attempt, service, receipt_id, buys } =
             presentation;
         let (owner, signer) = (account.clone(), payment.signer());
+        let may_be_trusted = self.may_be_trusted(&payment)?;
         let purchase = Purchase::new(payment, account, (endpoint, grants), service, receipt_id, clock::now());
         let (purchase, attempt) = match buys {
+            Buys::Refill if may_be_trusted => (purchase.on_trust(), Some(attempt)),
             Buys::Refill => (purchase, Some(attempt)),
             Buys::Credits => (purchase, None),
             Buys::Call { question, .. } => (purchase.for_one_call(question), Some(attempt)),
@@ -37,6 +39,13 @@ impl PaymentObject {
         self.forget_if_nothing_began();
         self.count_failure(&owner, signer, &answer).await?;
         Ok(answer)
+    }
+
+    /// Whether the owner trusts wallets and this is a payment of one: of x402, by a payer that the facilitator is to confirm.
+    fn may_be_trusted(&self, payment: &Payment) -> Result<bool> {
+        let settings = self.settings()?;
+        let trusts = settings.config.payment.as_ref().is_some_and(|payment| payment.trust.is_some());
+        Ok(trusts && payment.version() != Version::Mpp && payment.payer().is_some())
     }
 
     /// What is told of a payment that was presented before, if it was. What is stored is driven to its end by the alarm;

@@ -25,6 +25,14 @@ impl PaymentObject {
         Ok(Done)
     }
 
+    /// The answer has ended for which the payment was credited before it was settled: its receipt names it then.
+    pub(super) async fn hash_answer(&self, hash: String) -> Result<Done> {
+        self.load()?;
+        self.happened(Event::AnswerHashed(hash))?;
+        self.ring_when_due().await?;
+        Ok(Done)
+    }
+
     pub(super) fn is_pledge(&self) -> Result<bool> {
         Ok(self.stored()?.is_some_and(|stored| pledge::is_pledge(&stored)))
     }

@@ -3,7 +3,7 @@
 use worker::{Env, Error, Result, console_log};
 
 use crate::config::payment::PaymentConfig;
-use crate::contract::{AccountCall, Attempt, Credit, Done, PaymentCall, transaction_object};
+use crate::contract::{self, AccountCall, Attempt, Credit, Done, PaymentCall, transaction_object};
 use crate::edge::settings::Settings;
 use crate::edge::{authorization_search, clock, facilitator_client, ledger, objects, receipt_store};
 use crate::limit::decision::{Decision, Verdict};
@@ -63,6 +63,24 @@ impl Job<'_> {
                 let call = AccountCall::Credit(credit(purchase), request.take());
                 *decision = objects::account(env, owner, call).await?;
                 Event::Credited
+            }
+            Step::AskTrust => {
+                let call = PaymentCall::AskTrust(id, purchase.payment().offer().amount);
+                Event::Trusted(objects::payment(env, &trust_object(purchase)?, &call).await?)
+            }
+            Step::Advance => {
+                let call = AccountCall::Advance(credit(purchase), request.take());
+                *decision = objects::account(env, owner, call).await?;
+                Event::Credited
+            }
+            Step::TakeBack => {
+                tell(AccountCall::TakeBack(credit(purchase))).await.map(|_| Event::Withdrawn)?
+            }
+            Step::TellTrust(news) => {
+                let at = purchase.settlement().map_or_else(clock::now, |settlement| settlement.at);
+                let call = PaymentCall::TellTrust(id, *news, purchase.payment().offer().amount, at);
+                let Done = objects::payment(env, &trust_object(purchase)?, &call).await?;
+                Event::TrustTold(*news)
             }
             Step::Withdraw => tell(AccountCall::Withdraw(id)).await.map(|_| Event::Withdrawn)?,
             Step::Acknowledge => tell(AccountCall::Acknowledge(id)).await.map(|_| Event::Acknowledged)?,
@@ -148,6 +166,16 @@ fn credit(purchase: &Purchase) -> Credit {
     let (endpoint, grants) = purchase.goods();
     let amount = purchase.payment().offer().amount;
     Credit { payment: purchase.id(), endpoint: endpoint.clone(), grants: grants.to_vec(), amount }
+}
+
+/// The name of the object of the trust in who pays.
+fn trust_object(purchase: &Purchase) -> Result<String> {
+    let payment = purchase.payment();
+    let tender = &payment.offer().tender;
+    let (Some(evm), Some(payer)) = (tender.evm(), payment.payer()) else {
+        return Err(Error::RustError("nobody is known to pay".to_owned()));
+    };
+    Ok(contract::trust_object(&tender.caip2(), evm.asset.address, payer, evm.pay_to))
 }
 
 fn wants_doubts(settings: &Settings) -> bool {

@@ -53,6 +53,7 @@ impl Account {
         };
         !self.pending.is_empty()
             || !self.credited.is_empty()
+            || !self.advanced.is_empty()
             || !self.nonces.is_empty()
             || !self.credits.is_empty()
             || self.allowances.iter().any(precious)
@@ -75,7 +76,7 @@ impl Account {
     }
 
     fn until_limits_whole(&self, rules: &Rules<'_>, now: Millis) -> Wait {
-        if !self.pending.is_empty() || !self.credited.is_empty() {
+        if !self.pending.is_empty() || !self.credited.is_empty() || !self.advanced.is_empty() {
             return Wait::Never;
         }
         let allowances = self.allowances.iter().map(|(name, allowance)| match rules.endpoint(name) {

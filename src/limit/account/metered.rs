@@ -92,6 +92,13 @@ impl Account {
         self
     }
 
+    /// Takes back credits that a payment was to buy; those that were spent are a debt.
+    pub(super) fn unbought(mut self, payment: &PaymentId, amount: Tokens, now: Millis) -> Self {
+        self.credits =
+            std::mem::take(&mut self.credits).taken_back(&BlockId::of_payment(payment), amount, now);
+        self
+    }
+
     /// Does what the owner orders of the credits.
     #[must_use]
     pub fn ordered(self, rules: &Rules<'_>, order: &Order, now: Millis) -> (Self, Done) {

@@ -3,6 +3,7 @@
 use super::{Account, Rules};
 use crate::contract::Credit;
 use crate::endpoint::EndpointName;
+use crate::limit::allowance::Allowance;
 use crate::limit::credit::CREDITS;
 use crate::limit::decision::Grant;
 use crate::notice::{Occurrence, Sum};
@@ -49,9 +50,16 @@ impl Account {
         if !self.credited.insert(credit.payment.clone()) {
             return self;
         }
+        // What was credited before it was settled is on the bill from now on.
+        let is_there = self.advanced.remove(&credit.payment);
         self.usage.count_payment(&credit.endpoint, credit.amount, now);
         let (payment, endpoint) = (credit.payment.clone(), credit.endpoint.clone());
         self.tell(rules, Occurrence::Paid(Sum { payment, endpoint, amount: credit.amount }), now);
+        if is_there { self } else { self.with_grants(rules, credit, now) }
+    }
+
+    /// Adds all that a payment buys.
+    pub(super) fn with_grants(self, rules: &Rules<'_>, credit: &Credit, now: Millis) -> Self {
         let (credits, limits): (Vec<&Grant>, Vec<&Grant>) =
             credit.grants.iter().partition(|grant| grant.limit == CREDITS);
         let account = credits
@@ -65,13 +73,23 @@ impl Account {
     /// Adds what was paid for to a limit of an endpoint.
     #[must_use]
     pub fn granted(mut self, rules: &Rules<'_>, name: &EndpointName, grant: &Grant, now: Millis) -> Self {
-        let allowance = match rules.endpoint(name) {
+        let allowance = self.take_allowance_of(name, rules, now);
+        self.allowances.insert(name.clone(), allowance.granted(&grant.limit, grant.quantity, now));
+        self
+    }
+
+    /// The allowance of an endpoint of that name, taken out of the account.
+    pub(super) fn take_allowance_of(
+        &mut self,
+        name: &EndpointName,
+        rules: &Rules<'_>,
+        now: Millis,
+    ) -> Allowance {
+        match rules.endpoint(name) {
             Some(endpoint) => self.take_allowance(endpoint, rules, now),
             // The plan changed since: what was paid for is kept for when it has the endpoint again.
             None => self.allowances.remove(name).unwrap_or_default(),
-        };
-        self.allowances.insert(name.clone(), allowance.granted(&grant.limit, grant.quantity, now));
-        self
+        }
     }
 
     /// Forgets a credited payment whose object will never repeat it.

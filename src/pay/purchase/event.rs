@@ -1,11 +1,13 @@
 //! What happens to a purchase, and what follows from it.
 
+use super::advance::Advance;
 use super::serving::{call_at, next_call, verified_for_call};
 use super::settling::{Doubt, asking, claiming, settling, tried_again, unknown};
 use super::stage::{Announced, Closing, End, Stage};
 use super::{Purchase, Settlement, SettlementPolicy, State, call::Told};
 use crate::pay::chain::Finding;
 use crate::pay::receipt::SignedReceipt;
+use crate::pay::trust::News;
 use crate::pay::x402::facilitator::{SettleAnswer, VerifyAnswer};
 use crate::time::Millis;
 
@@ -34,6 +36,12 @@ pub enum Event {
     Verified(Option<String>, VerifyAnswer),
     /// The account knows of it.
     Announced,
+    /// Whether the wallet is trusted.
+    Trusted(bool),
+    /// The trust in the wallet knows this of it.
+    TrustTold(News),
+    /// The answer that it was credited for before it was settled has ended; its hash.
+    AnswerHashed(String),
     /// The facilitator answered the settlement.
     Settled(SettleAnswer),
     /// Whether the transaction was free to claim.
@@ -57,32 +65,60 @@ impl Purchase {
     /// The purchase after something happened. An event that does not fit where it is changes nothing.
     #[must_use]
     pub fn apply(mut self, event: Event, policy: &SettlementPolicy, now: Millis) -> Self {
+        let Some(event) = self.note(event) else { return self };
+        self.call = self.call.map(|call| next_call(call, &self.stage, &event, now));
+        let stage = std::mem::replace(&mut self.stage, Stage::Received);
+        self.stage = match self.next_stage(stage, event, policy, now) {
+            // An account that was told nothing need not be told of the end.
+            Stage::Withdrawing { end } if self.call.is_some() && self.announced.is_not() => self.over(end),
+            next => next,
+        };
+        if matches!(self.stage, Stage::Unknown { .. }) && self.announced.is_not() {
+            self.announced = Announced::Maybe;
+        }
+        if matches!(self.stage, Stage::Spent { .. }) && self.has(Advance::Given) {
+            self.note_trust(|trusting| trusting.advance = Advance::TakenBack);
+        }
+        self.call = self.call.map(|call| call_at(call, &self.stage, now));
+        self
+    }
+
+    /// Notes what is known beside the stage; the event, if there is more to it.
+    fn note(&mut self, event: Event) -> Option<Event> {
         match event {
-            Event::Recorded(state) => {
-                self.recorded = Some(state);
-                return self;
-            }
+            Event::Recorded(state) => self.recorded = Some(state),
+            Event::TrustTold(news) => self.note_trust(|trusting| trusting.told = Some(news)),
+            Event::AnswerHashed(hash) => self.note_trust(|trusting| trusting.response_hash = Some(hash)),
             Event::Verified(Some(facilitator), VerifyAnswer::Valid { .. })
                 if self.stage == Stage::Received =>
             {
                 self.facilitator = Some(facilitator);
                 self.stage = Stage::Verified;
-                return self;
+            }
+            Event::Trusted(_) | Event::StepFailed(_)
+                if self.stage == Stage::Verified && self.has(Advance::Due) =>
+            {
+                self.trust_answered(event == Event::Trusted(true));
             }
             Event::Announced if matches!(self.stage, Stage::Unknown { .. }) => {
                 self.announced = Announced::Yes;
-                return self;
             }
-            _ => {}
+            event => return Some(event),
         }
-        self.call = self.call.map(|call| next_call(call, &self.stage, &event, now));
+        None
+    }
+
+    fn next_stage(&self, stage: Stage, event: Event, policy: &SettlementPolicy, now: Millis) -> Stage {
         let doubt = self.doubt(policy, now);
-        let stage = std::mem::replace(&mut self.stage, Stage::Received);
-        let next = match stage {
+        match stage {
             Stage::Received => received(event),
             Stage::Unverified { .. } if event == Event::Resumed => Stage::Received,
             Stage::Verified if self.call.is_some() => verified_for_call(event),
             Stage::Verified => verified(event, now),
+            Stage::Advancing if event == Event::Credited => Stage::Advanced { at: now },
+            Stage::Advanced { .. } if matches!(event, Event::Resumed | Event::Retried) => {
+                Stage::Settling { retries: 0, since: now }
+            }
             Stage::Serving => self.serving(&event, now),
             Stage::Settling { retries, since } => settling(event, retries, since, &doubt, now),
             Stage::Unknown { why, retries, since, retry_at } => {
@@ -100,17 +136,16 @@ impl Purchase {
             Stage::Spent { end } => self.spent(end, &event, now),
             Stage::Held { since: _, why } if event == Event::Retried => tried_again(why, 1, now, policy),
             unchanged => unchanged,
-        };
-        self.stage = match next {
-            // An account that was told nothing need not be told of the end.
-            Stage::Withdrawing { end } if self.call.is_some() && self.announced.is_not() => self.over(end),
-            next => next,
-        };
-        if matches!(self.stage, Stage::Unknown { .. }) && self.announced.is_not() {
-            self.announced = Announced::Maybe;
         }
-        self.call = self.call.map(|call| call_at(call, &self.stage, now));
-        self
+    }
+
+    /// Who is not trusted, or of whom nobody can tell, is settled first.
+    fn trust_answered(&mut self, is_trusted: bool) {
+        let advance = if is_trusted { Advance::Given } else { Advance::Denied };
+        self.note_trust(|trusting| trusting.advance = advance);
+        if is_trusted {
+            self.stage = Stage::Advancing;
+        }
     }
 
     const fn doubt<'a>(&self, policy: &'a SettlementPolicy, now: Millis) -> Doubt<'a> {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Purchase;
+use super::advance::Advance;
 use super::settlement::Settlement;
 use super::stage::Stage;
 
@@ -22,6 +23,8 @@ pub enum State {
     Credited,
     /// Refused; no money moved.
     Refused,
+    /// Refused; no money moved, and what was credited before was taken back.
+    TakenBack,
     /// Held for the owner.
     Held,
 }
@@ -37,6 +40,7 @@ impl State {
             Self::Settled => "settled",
             Self::Credited => "credited",
             Self::Refused => "refused",
+            Self::TakenBack => "taken-back",
             Self::Held => "held",
         }
     }
@@ -47,6 +51,8 @@ impl State {
 pub enum Progress<'a> {
     /// It was credited, by this settlement.
     Credited(&'a Settlement),
+    /// It was credited before it is settled.
+    Advanced,
     /// It was refused for certain.
     Refused(&'a str),
     /// The origin is being called for it.
@@ -62,13 +68,14 @@ pub enum Progress<'a> {
 impl Purchase {
     /// Where it is, as the owner sees it.
     #[must_use]
-    pub const fn state(&self) -> State {
+    pub fn state(&self) -> State {
         match &self.stage {
             Stage::Received | Stage::Unverified { .. } | Stage::Verified | Stage::Serving => State::Received,
-            Stage::Settling { .. } => State::Settling,
+            Stage::Advancing | Stage::Advanced { .. } | Stage::Settling { .. } => State::Settling,
             Stage::Unknown { .. } | Stage::Asking { .. } => State::Unknown,
             Stage::Claiming { .. } | Stage::Crediting { .. } => State::Settled,
             Stage::Credited { .. } => State::Credited,
+            Stage::Spent { .. } if self.has(Advance::TakenBack) => State::TakenBack,
             Stage::Withdrawing { .. } | Stage::Refused { .. } | Stage::Spent { .. } => State::Refused,
             Stage::Held { .. } => State::Held,
         }
@@ -83,8 +90,21 @@ impl Purchase {
             Stage::Refused { reason } => Progress::Refused(reason),
             Stage::Unverified { why } => Progress::Unavailable(why),
             Stage::Withdrawing { end } | Stage::Spent { end } => end.progress(),
+            Stage::Advanced { .. }
+            | Stage::Settling { .. }
+            | Stage::Unknown { .. }
+            | Stage::Asking { .. }
+            | Stage::Claiming { .. }
+            | Stage::Crediting { .. }
+            | Stage::Held { .. }
+                if self.is_advanced() =>
+            {
+                Progress::Advanced
+            }
             Stage::Received
             | Stage::Verified
+            | Stage::Advancing
+            | Stage::Advanced { .. }
             | Stage::Settling { .. }
             | Stage::Unknown { .. }
             | Stage::Asking { .. }
@@ -101,6 +121,8 @@ impl Purchase {
         match &self.stage {
             Stage::Received | Stage::Unverified { .. } | Stage::Refused { .. } => false,
             Stage::Verified
+            | Stage::Advancing
+            | Stage::Advanced { .. }
             | Stage::Serving
             | Stage::Settling { .. }
             | Stage::Unknown { .. }
@@ -121,11 +143,13 @@ impl Purchase {
             Stage::Credited { .. }
             | Stage::Refused { .. }
             | Stage::Unverified { .. }
+            | Stage::Advanced { .. }
             | Stage::Serving
             | Stage::Spent { .. }
             | Stage::Held { .. } => true,
             Stage::Received
             | Stage::Verified
+            | Stage::Advancing
             | Stage::Asking { .. }
             | Stage::Settling { .. }
             | Stage::Claiming { .. }

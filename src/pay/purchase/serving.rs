@@ -15,10 +15,10 @@ impl Purchase {
         }
     }
 
-    /// Where it stays when it ended without money moving: nowhere, unless the origin was called for it.
+    /// Where it stays when it ended without money moving: nowhere, unless something was given for it.
     pub(super) fn over(&self, end: End) -> Stage {
         match end {
-            end if self.call.is_some_and(Call::was_made) => Stage::Spent { end },
+            end if self.is_advanced() || self.call.is_some_and(Call::was_made) => Stage::Spent { end },
             End::NotBegun(why) => Stage::Unverified { why },
             end => Stage::Refused { reason: end.reason().to_owned() },
         }

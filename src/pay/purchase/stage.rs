@@ -43,6 +43,10 @@ pub(super) enum Stage {
     /// Valid, and the account is being told of it. Stored, so that what the account was told is taken back if the
     /// process dies here; settling has not begun.
     Verified,
+    /// Valid, and its wallet is trusted: the account must be credited before it is settled.
+    Advancing,
+    /// Credited, and settling has not begun. Stored, so that the alarm begins it.
+    Advanced { at: Millis },
     /// The account knows of it; settling begins or is repeated. `retries` above zero: it had begun before.
     Settling { retries: u32, since: Millis },
     /// The gate calls the origin; settling begins when it answers below 400.

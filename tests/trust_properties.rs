@@ -1,0 +1,407 @@
+//! Credit before settlement, in a world that fails: every step may fail, do its work and be reported failed, or be the last
+//! thing that the process does. Whatever the order, a wallet without trust is credited nothing that was not settled; one
+//! with trust is credited once, and it is taken back once, if and only if its settlement was refused for certain.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "helpers of tests stand outside of test functions"
+)]
+
+mod payments;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use tollgate::pay::amount::Amount;
+use tollgate::pay::eip712::Hash32;
+use tollgate::pay::purchase::{Event, Progress, Purchase, SettlementPolicy, State, Step, StoredPurchase};
+use tollgate::pay::trust::{News, Trust, TrustPolicy};
+use tollgate::pay::x402::PaymentId;
+use tollgate::pay::x402::facilitator::{SettleAnswer, VerifyAnswer};
+use tollgate::time::{Millis, Span};
+
+const START: u64 = 1_740_672_100_000;
+const TRUST: TrustPolicy = TrustPolicy { after: 2, window: Span::seconds(30 * 86_400) };
+const POLICY: SettlementPolicy = SettlementPolicy {
+    unconfirmed_limit: Amount::new(1_000_000),
+    give_up_after: Span::seconds(86_460),
+    receipt_patience: Span::seconds(300),
+    asks_chain: false,
+};
+
+/// What a fault does to one step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    None,
+    Fails,
+    WorksButReportsFailure,
+    DiesBefore,
+    DiesAfter,
+    /// The facilitator refuses, for certain, where it can.
+    Refuses,
+}
+
+fn faults() -> impl Strategy<Value = Vec<Fault>> {
+    let fault = prop_oneof![
+        4 => Just(Fault::None),
+        2 => Just(Fault::Fails),
+        2 => Just(Fault::WorksButReportsFailure),
+        1 => Just(Fault::DiesBefore),
+        2 => Just(Fault::DiesAfter),
+        2 => Just(Fault::Refuses),
+    ];
+    prop::collection::vec(fault, 0..40)
+}
+
+/// Everything outside of the machine. The account does with each payment what `Account` does (see its own tests).
+#[derive(Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+struct World {
+    now: u64,
+    settled_on_chain: bool,
+    refused_for_certain: bool,
+    trust: Trust,
+    advanced: bool,
+    credited: bool,
+    tokens: i64,
+    times_added: u32,
+    times_taken_back: u32,
+    announced: bool,
+    stored: Option<String>,
+}
+
+impl World {
+    fn now(&self) -> Millis {
+        Millis::new(START + self.now)
+    }
+
+    fn settle(&mut self) -> SettleAnswer {
+        if self.settled_on_chain {
+            return SettleAnswer::NonceUsed { reason: "invalid_exact_evm_nonce_already_used".to_owned() };
+        }
+        self.settled_on_chain = true;
+        SettleAnswer::Settled { transaction: Hash32::new([7; 32]).to_string(), payer: None }
+    }
+
+    fn add(&mut self) {
+        self.tokens += 4;
+        self.times_added += 1;
+    }
+
+    fn advance(&mut self) {
+        if !self.credited && !self.advanced {
+            self.advanced = true;
+            self.add();
+        }
+    }
+
+    fn credit(&mut self) {
+        self.announced = false;
+        if !self.credited && !self.advanced {
+            self.add();
+        }
+        (self.credited, self.advanced) = (true, false);
+    }
+
+    fn take_back(&mut self) {
+        if self.advanced {
+            self.advanced = false;
+            self.tokens -= 4;
+            self.times_taken_back += 1;
+        }
+    }
+
+    fn ask(&mut self, purchase: &Purchase) -> bool {
+        let amount = purchase.payment().offer().amount;
+        let (trust, given) = std::mem::take(&mut self.trust).ask(&purchase.id(), amount, &TRUST, self.now());
+        self.trust = trust;
+        given
+    }
+
+    fn tell(&mut self, purchase: &Purchase, news: News) {
+        let about = (purchase.payment().offer().amount, self.now());
+        self.trust = std::mem::take(&mut self.trust).told(&purchase.id(), news, about, &TRUST);
+    }
+}
+
+/// Of a wallet that settled two payments before.
+fn earned() -> Trust {
+    let about = |at: u64| (Amount::new(10_000), Millis::new(START - at));
+    let first = Trust::default().told(&PaymentId::of("first"), News::Settled, about(20), &TRUST);
+    first.told(&PaymentId::of("second"), News::Settled, about(10), &TRUST)
+}
+
+/// Does one step under a fault; `None` when the process died.
+fn perform(world: &mut World, purchase: &Purchase, step: &Step, fault: Fault) -> Option<Event> {
+    let failed = || match step {
+        Step::Verify => Event::Verified(None, VerifyAnswer::NoAnswer { why: "injected".to_owned() }),
+        Step::Settle => Event::Settled(SettleAnswer::Unknown { why: "cut".to_owned(), transaction: None }),
+        _ => Event::StepFailed("injected".to_owned()),
+    };
+    match fault {
+        Fault::DiesBefore => return None,
+        Fault::Fails => return Some(failed()),
+        Fault::Refuses if *step == Step::Settle && !world.settled_on_chain => {
+            let reason = "invalid_exact_evm_payload_signature".to_owned();
+            world.refused_for_certain = true;
+            return Some(Event::Settled(SettleAnswer::Refused { reason }));
+        }
+        _ => {}
+    }
+    let event = match step {
+        Step::Verify => Event::Verified(Some("f".to_owned()), VerifyAnswer::Valid { payer: None }),
+        Step::AskTrust => Event::Trusted(world.ask(purchase)),
+        Step::Advance => {
+            world.advance();
+            Event::Credited
+        }
+        Step::TakeBack => {
+            world.take_back();
+            Event::Withdrawn
+        }
+        Step::TellTrust(news) => {
+            world.tell(purchase, *news);
+            Event::TrustTold(*news)
+        }
+        Step::Announce => {
+            world.announced = true;
+            Event::Announced
+        }
+        Step::Settle => Event::Settled(world.settle()),
+        Step::ClaimTransaction(_) => Event::TransactionClaimed(true),
+        Step::Credit => {
+            world.credit();
+            Event::Credited
+        }
+        Step::Withdraw => {
+            world.announced = false;
+            Event::Withdrawn
+        }
+        Step::Acknowledge => Event::Acknowledged,
+        Step::Record => Event::Recorded(purchase.state()),
+        Step::SignReceipt => Event::ReceiptSigned(Box::new(payments::receipt())),
+        Step::KeepReceipt => Event::ReceiptKept,
+        Step::Rest(_) => Event::Resumed,
+        Step::AskChain | Step::Admit | Step::ForgetAnswer => panic!("nothing here has this step: {step:?}"),
+    };
+    match fault {
+        Fault::DiesAfter => None,
+        Fault::WorksButReportsFailure => Some(failed()),
+        _ => Some(event),
+    }
+}
+
+/// Drives a purchase as the edge does, until it rests for good. `watch` sees it after each event.
+fn run(world: &mut World, faults: &[Fault], watch: &mut dyn FnMut(&World, &Purchase)) -> Purchase {
+    let mut purchase = payments::purchase(world.now()).on_trust();
+    let mut faults = faults.iter().copied();
+    for _ in 0..400 {
+        let step = purchase.step(world.now());
+        let fault = faults.next().unwrap_or(Fault::None);
+        match step {
+            Step::Rest(None) => return purchase,
+            Step::Rest(Some(at)) => world.now = world.now.max(at.get() - START),
+            _ => {}
+        }
+        let event = perform(world, &purchase, &step, fault);
+        if event.is_none() {
+            // The process died: what is stored goes on, by alarm; what was not stored never was.
+            let Some(stored) = &world.stored else { return purchase };
+            let StoredPurchase::V1(read) = serde_json::from_str(stored).unwrap();
+            purchase = read;
+        }
+        let event = event.unwrap_or(Event::Resumed);
+        if matches!(event, Event::StepFailed(_)) {
+            world.now += 1_000;
+        }
+        purchase = purchase.apply(event, &POLICY, world.now());
+        world.stored = purchase
+            .is_stored()
+            .then(|| serde_json::to_string(&StoredPurchase::V1(purchase.clone())).unwrap());
+        watch(world, &purchase);
+    }
+    panic!("it never came to rest: {purchase:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
+
+    /// In the end the credit is kept if and only if the money moved; it was given once, and taken back at most once, and
+    /// only if the settlement was refused for certain.
+    #[test]
+    fn a_trusted_wallets_credit_is_kept_if_and_only_if_its_money_moved(faults in faults()) {
+        let mut world = World { trust: earned(), ..World::default() };
+        let purchase = run(&mut world, &faults, &mut |_, _| ());
+        prop_assert_eq!(world.tokens, if world.settled_on_chain { 4 } else { 0 }, "{:?}", purchase);
+        prop_assert!(world.times_added <= 1 && world.times_taken_back <= world.times_added);
+        prop_assert!(world.times_taken_back == 0 || world.refused_for_certain);
+        prop_assert!(!world.advanced && !world.announced, "{purchase:?}");
+        let asked = |trust: Trust| trust.ask(&PaymentId::of("next"), Amount::new(1), &TRUST, world.now()).1;
+        prop_assert_eq!(asked(world.trust.clone()), !world.refused_for_certain, "a failure ends the trust");
+        let last_of_all = Millis::new(u64::MAX);
+        prop_assert!(world.trust.clone().is_over(&TRUST, last_of_all), "nothing is left open: {:?}", world.trust);
+        if world.times_taken_back > 0 {
+            prop_assert_eq!(purchase.progress(), Progress::Refused("invalid_exact_evm_payload_signature"));
+        }
+    }
+
+    /// Who has earned no trust is credited nothing before the money moved.
+    #[test]
+    fn a_wallet_without_trust_is_credited_when_it_has_paid(faults in faults()) {
+        let mut world = World::default();
+        let mut early = false;
+        run(&mut world, &faults, &mut |world, purchase| {
+            early |= world.tokens > 0 && !world.settled_on_chain;
+            early |= purchase.is_advanced();
+        });
+        prop_assert!(!early);
+        prop_assert_eq!(world.tokens, if world.settled_on_chain { 4 } else { 0 });
+        prop_assert!(!world.announced);
+    }
+
+    /// One wallet, many payments at once, settled and failing in any order: what is open is never more than what was
+    /// settled, nobody is trusted in doubt or after a failure, and all that failed is never more than all that was paid.
+    #[test]
+    fn a_wallet_that_cheats_gets_at_most_what_it_paid(moves in prop::collection::vec((0..5_u8, 0..12_u8, 1..30_u128), 0..200)) {
+        let mut trust = Trust::default();
+        let (mut open, mut doubts) = (BTreeMap::<u8, u128>::new(), BTreeSet::<u8>::new());
+        let (mut paid, mut lost, mut since_failure) = (0_u128, 0_u128, 0_usize);
+        let mut next = 12_u8;
+        for (second, (what, which, amount)) in moves.into_iter().enumerate() {
+            let at = Millis::new(START + 1_000 * second as u64);
+            let id = |n: u8| PaymentId::of(&n.to_string());
+            match what {
+                0 => {
+                    let (after, given) = trust.clone().ask(&id(next), Amount::new(amount), &TRUST, at);
+                    trust = after;
+                    if given {
+                        prop_assert!(since_failure >= TRUST.after && doubts.is_empty());
+                        open.insert(next, amount);
+                    }
+                    next = next.wrapping_add(1).max(12);
+                }
+                1 => {
+                    trust = trust.told(&PaymentId::of(&format!("first {second}")), News::Settled, (Amount::new(amount), at), &TRUST);
+                    (paid, since_failure) = (paid + amount, since_failure + 1);
+                }
+                _ => {
+                    let Some((&n, &sum)) = open.iter().nth(usize::from(which) % open.len().max(1)) else { continue };
+                    let news = [News::Settled, News::Failed, News::Unknown][usize::from(what - 2)];
+                    trust = trust.told(&id(n), news, (Amount::new(sum), at), &TRUST);
+                    match news {
+                        News::Unknown => drop(doubts.insert(n)),
+                        News::Settled => (paid, since_failure) = (paid + sum, since_failure + 1),
+                        News::Failed | News::Ended => (lost, since_failure) = (lost + sum, 0),
+                    }
+                    if news != News::Unknown {
+                        open.remove(&n);
+                        doubts.remove(&n);
+                    }
+                }
+            }
+            prop_assert!(lost + open.values().sum::<u128>() <= paid, "{open:?}: {lost} lost of {paid}");
+        }
+    }
+}
+
+fn after(events: impl IntoIterator<Item = Event>) -> Purchase {
+    let now = Millis::new(START);
+    events.into_iter().fold(payments::purchase(now).on_trust(), |p, event| p.apply(event, &POLICY, now))
+}
+
+fn valid() -> Event {
+    Event::Verified(Some("f".to_owned()), VerifyAnswer::Valid { payer: None })
+}
+
+/// The client is answered as soon as it is credited, and the alarm settles.
+#[test]
+fn a_trusted_wallet_is_answered_before_it_is_settled() {
+    let now = Millis::new(START);
+    assert_eq!(after([valid()]).step(now), Step::AskTrust);
+    assert_eq!(after([valid(), Event::Trusted(true)]).step(now), Step::Advance);
+    let credited = after([valid(), Event::Trusted(true), Event::Credited]);
+    assert!(credited.can_answer() && credited.is_stored());
+    assert_eq!((credited.progress(), credited.step(now)), (Progress::Advanced, Step::Rest(Some(now))));
+    assert_eq!(credited.settlement(), None, "there is no transaction to tell of");
+    assert_eq!(credited.apply(Event::Resumed, &POLICY, now).step(now), Step::Settle);
+}
+
+/// Whoever is not trusted, or of whom nobody can tell, is settled first.
+#[test]
+fn without_trust_it_is_settled_first() {
+    for said in [Event::Trusted(false), Event::StepFailed("down".to_owned())] {
+        let announced = after([valid(), said]);
+        assert_eq!(announced.step(Millis::new(START)), Step::Announce);
+        assert!(!announced.can_answer());
+    }
+}
+
+/// The trust hears of a failure before the credit is taken back; the owner sees it until the authorization has expired.
+#[test]
+fn a_failure_ends_the_trust_and_then_takes_the_credit_back() {
+    let now = Millis::new(START);
+    let refused = Event::Settled(SettleAnswer::Refused { reason: "insufficient_funds".to_owned() });
+    let failing = after([valid(), Event::Trusted(true), Event::Credited, Event::Resumed, refused]);
+    assert_eq!(failing.step(now), Step::TellTrust(News::Failed));
+    let told = failing.apply(Event::TrustTold(News::Failed), &POLICY, now);
+    assert_eq!(told.step(now), Step::TakeBack);
+    let taken_back = told.apply(Event::Withdrawn, &POLICY, now);
+    assert_eq!((taken_back.state(), taken_back.step(now)), (State::TakenBack, Step::Record));
+    assert_eq!(taken_back.progress(), Progress::Refused("insufficient_funds"));
+    let recorded = taken_back.apply(Event::Recorded(State::TakenBack), &POLICY, now);
+    let expired = Millis::new(1_740_672_155_000);
+    assert_eq!(recorded.step(now), Step::Rest(Some(expired)));
+    assert!(recorded.is_stored() && !recorded.apply(Event::Resumed, &POLICY, expired).is_stored());
+}
+
+/// A doubt keeps the credit, and nobody is trusted until it is resolved.
+#[test]
+fn a_doubt_keeps_the_credit_and_suspends_the_trust() {
+    let now = Millis::new(START);
+    let unknown = Event::Settled(SettleAnswer::Unknown { why: "cut".to_owned(), transaction: None });
+    let doubtful = after([valid(), Event::Trusted(true), Event::Credited, Event::Resumed, unknown]);
+    assert_eq!((doubtful.state(), doubtful.progress()), (State::Unknown, Progress::Advanced));
+    assert_eq!(doubtful.step(now), Step::TellTrust(News::Unknown));
+    let told = doubtful.apply(Event::TrustTold(News::Unknown), &POLICY, now);
+    assert_eq!(told.step(now), Step::Record);
+}
+
+/// The receipt is made when it is settled, of the answer that the gate told of before.
+#[test]
+fn the_receipt_waits_for_the_settlement() {
+    let now = Millis::new(START);
+    let settled = SettleAnswer::Settled { transaction: Hash32::new([7; 32]).to_string(), payer: None };
+    let hashed =
+        after([valid(), Event::Trusted(true), Event::Credited, Event::AnswerHashed("sha256:1".to_owned())]);
+    let events = [
+        Event::Resumed,
+        Event::Settled(settled),
+        Event::TransactionClaimed(true),
+        Event::Credited,
+        Event::Acknowledged,
+        Event::TrustTold(News::Settled),
+        Event::Recorded(State::Credited),
+    ];
+    let credited = events.into_iter().fold(hashed, |p, event| p.apply(event, &POLICY, now));
+    assert_eq!((credited.response_hash(), credited.step(now)), (Some("sha256:1"), Step::SignReceipt));
+}
+
+#[test]
+fn stored_form_is_pinned() {
+    let stored: serde_json::Value = serde_json::to_value(StoredPurchase::V1(after([
+        valid(),
+        Event::Trusted(true),
+        Event::Credited,
+        Event::AnswerHashed("sha256:1".to_owned()),
+        Event::TrustTold(News::Unknown),
+    ])))
+    .unwrap();
+    let trusting = serde_json::json!({ "advance": "given", "told": "unknown", "response_hash": "sha256:1" });
+    assert_eq!(stored["v1"]["trusting"], trusting);
+    assert_eq!(stored["v1"]["stage"], serde_json::json!({ "advanced": { "at": START } }));
+    let plain = serde_json::to_value(StoredPurchase::V1(payments::purchase(Millis::new(START)))).unwrap();
+    assert_eq!(plain["v1"].get("trusting"), None, "without trust nothing of it is stored");
+}
