@@ -1,28 +1,17 @@
 // Bad payments are cheap for the gate: what cannot be right is refused before anybody is asked, and who sends too much of it
 // must wait. The numbers are those of the list in docs/security.md.
 import assert from "node:assert/strict";
-import { after, before, beforeEach, test } from "node:test";
+import { test } from "node:test";
 import { poor, problem, refusal, retryAfter, served } from "./rig/answers.ts";
 import { newWallet } from "./rig/chain.ts";
 import type { Fetch } from "./rig/clients.ts";
 import { headerV2, offerV2, signV2 } from "./rig/clients.ts";
-import type { Gate } from "./rig/gate.ts";
-import { startWorld } from "./rig/world.ts";
-import type { World } from "./rig/world.ts";
+import { startShared } from "./rig/world.ts";
 
 /** As many payments of a client may fail at once. */
 const FORGIVEN = 20;
 
-let world: World;
-let gate: Gate;
-
-before(async () => {
-  world = await startWorld();
-  gate = await world.gate();
-});
-
-after(async () => await world.stop());
-beforeEach(async () => await world.facilitator.heal());
+const { world, gate } = await startShared();
 
 const base64 = (text: string) => Buffer.from(text).toString("base64");
 

@@ -1,24 +1,14 @@
 // Input that cannot be right, from clients and from the owner: it is named and explained, and nothing is forwarded, verified or
 // settled because of it.
 import assert from "node:assert/strict";
-import { after, before, beforeEach, test } from "node:test";
+import { test } from "node:test";
 import { poor, problem } from "./rig/answers.ts";
 import { headerV2, offerV2, signV2 } from "./rig/clients.ts";
 import type { Gate, Table } from "./rig/gate.ts";
 import { getByHand } from "./rig/wire.ts";
-import { bucketPlan, startWorld } from "./rig/world.ts";
-import type { World } from "./rig/world.ts";
+import { bucketPlan, startShared } from "./rig/world.ts";
 
-let world: World;
-let gate: Gate;
-
-before(async () => {
-  world = await startWorld();
-  gate = await world.gate();
-});
-
-after(async () => await world.stop());
-beforeEach(async () => await world.facilitator.heal());
+const { world, gate } = await startShared();
 
 const base64 = (value: unknown) => Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64");
 

@@ -1,26 +1,15 @@
 // Paying: the stock clients of both versions pay on a real chain, a payment counts once however often and by whomever it is
 // sent, and a refused one changes nothing.
 import assert from "node:assert/strict";
-import { after, before, beforeEach, test } from "node:test";
+import { test } from "node:test";
 import type { PaymentPayload } from "@x402/core/types";
 import { exactly, poor, problem, refusal, remaining, served, tokens } from "./rig/answers.ts";
 import { headerV1, headerV2, offerV2, payingV1, payingV2, settlement, signV2 } from "./rig/clients.ts";
 import { answer } from "./rig/faulty_facilitator.ts";
-import type { Gate } from "./rig/gate.ts";
 import { signByHand } from "./rig/by_hand.ts";
-import { PAYEE, startWorld } from "./rig/world.ts";
-import type { World } from "./rig/world.ts";
+import { PAYEE, startShared } from "./rig/world.ts";
 
-let world: World;
-let gate: Gate;
-
-before(async () => {
-  world = await startWorld();
-  gate = await world.gate();
-});
-
-after(async () => await world.stop());
-beforeEach(async () => await world.facilitator.heal());
+const { world, gate } = await startShared();
 
 for (const [version, paying, header] of [["v2", payingV2, "payment-response"], ["v1", payingV1, "x-payment-response"]] as const) {
   test(`the stock ${version} client pays and is served`, async () => {

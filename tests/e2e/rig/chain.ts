@@ -1,21 +1,18 @@
 // A local chain with a real USDC: anvil under Base Sepolia's chain id, Circle's FiatTokenV2_2 at the address USDC has there,
 // and wallets that hold it. Payments on it are signed, verified and settled exactly as on the real network.
-import { spawn } from "node:child_process";
 import { createRequire } from "node:module";
-import { createInterface } from "node:readline";
 import { createTestClient, createWalletClient, getAddress, http, publicActions, walletActions } from "viem";
 import type { Address, Hex } from "viem";
 import { generatePrivateKey, mnemonicToAccount, privateKeyToAccount } from "viem/accounts";
 import type { PrivateKeyAccount } from "viem/accounts";
 import { baseSepolia } from "viem/chains";
-import { hold, holdChild, release } from "./lifetime.ts";
+import { MNEMONIC, startAnvil } from "./anvil.ts";
+import { hold, release } from "./lifetime.ts";
 
 export const CHAIN_ID = 84532;
 export const NETWORK = `eip155:${CHAIN_ID}` as const;
 export const USDC: Address = getAddress("0x036CbD53842c5426634e7929541eC2318f3dCF7e");
 
-/** What anvil derives its funded accounts from; worthless anywhere else. */
-const MNEMONIC = "test test test test test test test test test test test junk";
 /** Account 0 owns the token, account 1 is the facilitator's. */
 const owner = mnemonicToAccount(MNEMONIC, { addressIndex: 0 });
 const facilitator = mnemonicToAccount(MNEMONIC, { addressIndex: 1 });
@@ -29,7 +26,7 @@ export interface Wallet {
 export type Chain = Awaited<ReturnType<typeof startChain>>;
 
 export async function startChain() {
-  const anvil = await startAnvil();
+  const anvil = await startAnvil(["--chain-id", String(CHAIN_ID)]);
   const client = connect(anvil.url);
   const token = await deployUsdc(client);
   // One after the other: the owner's transactions are numbered.
@@ -89,36 +86,6 @@ function connect(url: string) {
     transport: http(url),
     pollingInterval: POLLING_MS,
   }).extend(publicActions).extend(walletActions);
-}
-
-async function startAnvil() {
-  const child = holdChild(spawn(anvilBinary(), ["--chain-id", String(CHAIN_ID), "--port", "0", "--mnemonic", MNEMONIC], {
-    stdio: ["ignore", "pipe", "inherit"],
-  }));
-  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  const url = await new Promise<string>((resolve, reject) => {
-    child.once("error", reject);
-    child.once("exit", (code) => reject(new Error(`anvil exited with ${code} before it listened`)));
-    createInterface({ input: child.stdout! }).on("line", (line) => {
-      const address = /^Listening on (\S+)/.exec(line)?.[1];
-      if (address) resolve(`http://${address}`);
-    });
-  });
-  return {
-    url,
-    async stop(): Promise<void> {
-      child.kill("SIGTERM");
-      await exited;
-    },
-  };
-}
-
-/** The binary itself, not the package's launcher: a launcher that is killed leaves its child behind. */
-export function anvilBinary(): string {
-  const os = process.platform === "win32" ? "win32" : process.platform;
-  const cpu = process.arch === "x64" ? "amd64" : process.arch;
-  const suffix = process.platform === "win32" ? ".exe" : "";
-  return createRequire(import.meta.url).resolve(`@foundry-rs/anvil-${os}-${cpu}/bin/anvil${suffix}`);
 }
 
 type Artifact = {

@@ -1,8 +1,8 @@
 // A wallet that is a contract (EIP-1271): it takes the signatures of its one owner for its own.
 import type { PaymentPayload, PaymentRequired } from "@x402/core/types";
-import { concat, getAddress, toHex } from "viem";
+import { concat, getAddress } from "viem";
 import type { Address, Hex } from "viem";
-import { USDC } from "./chain.ts";
+import { authorization, signTransfer } from "./by_hand.ts";
 import type { Chain, Wallet } from "./chain.ts";
 
 /** x402's proxy for `exact`, as the official client has it. */
@@ -43,36 +43,9 @@ export async function deployContractWallet(chain: Chain, owner: Address): Promis
 /** A payment of the first offer from the contract's money, signed by a wallet. */
 export async function signForContract(signer: Wallet, contract: Address, challenge: PaymentRequired): Promise<PaymentPayload> {
   const accepted = challenge.accepts[0]!;
-  const now = Math.floor(Date.now() / 1000);
-  const authorization = {
-    from: contract,
-    to: getAddress(accepted.payTo),
-    value: accepted.amount,
-    validAfter: "0",
-    validBefore: String(now + accepted.maxTimeoutSeconds),
-    nonce: toHex(crypto.getRandomValues(new Uint8Array(32))),
-  };
-  const signature = await signer.account.signTypedData({
-    domain: { name: "USDC", version: "2", chainId: 84532, verifyingContract: USDC },
-    types: {
-      TransferWithAuthorization: [
-        { name: "from", type: "address" },
-        { name: "to", type: "address" },
-        { name: "value", type: "uint256" },
-        { name: "validAfter", type: "uint256" },
-        { name: "validBefore", type: "uint256" },
-        { name: "nonce", type: "bytes32" },
-      ],
-    },
-    primaryType: "TransferWithAuthorization",
-    message: {
-      ...authorization,
-      value: BigInt(authorization.value),
-      validAfter: BigInt(authorization.validAfter),
-      validBefore: BigInt(authorization.validBefore),
-    },
-  });
-  return { x402Version: 2, resource: challenge.resource, accepted, payload: { signature, authorization } };
+  const message = authorization(signer, getAddress(accepted.payTo), accepted.amount, { from: contract });
+  const signature = await signTransfer(signer, message);
+  return { x402Version: 2, resource: challenge.resource, accepted, payload: { signature, authorization: message } } as unknown as PaymentPayload;
 }
 
 /** Makes a plain wallet one that delegates to such a contract, of which it is the owner (EIP-7702). */

@@ -1,16 +1,14 @@
 // A local Tempo chain: anvil in its Tempo mode, with an escrow for payment channels, and payers that hold pathUSD. The stock
 // session client opens and tops up channels on it as on the real network.
-import { spawn } from "node:child_process";
-import { createInterface } from "node:readline";
 import { createClient, createTestClient, encodeFunctionData, getAddress, http, parseAbi } from "viem";
 import type { Address, Hex } from "viem";
 import { prepareTransactionRequest, signTransaction } from "viem/actions";
 import { mnemonicToAccount } from "viem/accounts";
 import { tempoModerato } from "viem/tempo/chains";
-import { anvilBinary } from "./chain.ts";
+import { MNEMONIC, startAnvil } from "./anvil.ts";
 import type { Wallet } from "./chain.ts";
 import { ESCROW_CODE } from "./escrow/code.ts";
-import { hold, holdChild, release } from "./lifetime.ts";
+import { hold, release } from "./lifetime.ts";
 import { readBody, serve } from "./server.ts";
 
 export const TEMPO_CHAIN_ID = 42431;
@@ -18,7 +16,6 @@ export const TEMPO_CHAIN_ID = 42431;
 export const PATH_USD: Address = getAddress("0x20c0000000000000000000000000000000000000");
 export const ESCROW: Address = getAddress("0x5e55100000000000000000000000000000000001");
 
-const MNEMONIC = "test test test test test test test test test test test junk";
 const ABI = parseAbi(["function approve(address,uint256)", "function topUp(bytes32,uint256)"]);
 /** Anvil estimates too little for a call into a token's precompile. */
 const GAS = 2_000_000;
@@ -26,7 +23,7 @@ const GAS = 2_000_000;
 export type Tempo = Awaited<ReturnType<typeof startTempo>>;
 
 export async function startTempo() {
-  const anvil = await startAnvil();
+  const anvil = await startTempoNode();
   const test = createTestClient({ mode: "anvil", transport: http(anvil.url) });
   await test.setCode({ address: ESCROW, bytecode: ESCROW_CODE });
   let sent = 0;
@@ -87,24 +84,7 @@ async function ask(url: string, call: Call): Promise<object> {
 }
 
 /** Blocks come by the clock: an expiring transaction is for the time at which it is mined. */
-async function startAnvil() {
+async function startTempoNode() {
   const now = String(Math.floor(Date.now() / 1000));
-  const options = ["-n", "tempo", "--chain-id", String(TEMPO_CHAIN_ID), "--port", "0", "--block-time", "1", "--timestamp", now, "--mnemonic", MNEMONIC, "--accounts", "30"];
-  const child = holdChild(spawn(anvilBinary(), options, { stdio: ["ignore", "pipe", "inherit"] }));
-  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  const url = await new Promise<string>((resolve, reject) => {
-    child.once("error", reject);
-    child.once("exit", (code) => reject(new Error(`anvil exited with ${code} before it listened`)));
-    createInterface({ input: child.stdout! }).on("line", (line) => {
-      const address = /^Listening on (\S+)/.exec(line)?.[1];
-      if (address) resolve(`http://${address}`);
-    });
-  });
-  return {
-    url,
-    async stop(): Promise<void> {
-      child.kill("SIGTERM");
-      await exited;
-    },
-  };
+  return await startAnvil(["-n", "tempo", "--chain-id", String(TEMPO_CHAIN_ID), "--block-time", "1", "--timestamp", now, "--accounts", "30"]);
 }

@@ -1,5 +1,6 @@
 // Everything around the gate, started together: chain, facilitator, the proxy that can fail for it, and the origin; and the
 // settings of a gate that stands in the middle of it.
+import { after, beforeEach } from "node:test";
 import { startChain } from "./chain.ts";
 import { startFacilitator } from "./facilitator.ts";
 import { startFaultyFacilitator } from "./faulty_facilitator.ts";
@@ -58,6 +59,14 @@ export async function startWorld() {
     /** Ends everything that this process has started, gates included. */
     stop: stopAll,
   };
+}
+
+/** A world and its usual gate for all tests of a file; before each of them the facilitator is whole again. */
+export async function startShared(wishes: GateWishes = {}): Promise<{ world: World; gate: Gate }> {
+  const world = await startWorld();
+  after(async () => await world.stop());
+  beforeEach(async () => await world.facilitator.heal());
+  return { world, gate: await world.gate(wishes) };
 }
 
 /** A bucket for all of the origin, four tokens for a tenth of a cent; it refills so slowly that no test races the clock. */
