@@ -1,5 +1,6 @@
 //! The settings: everything an owner writes in `wrangler.toml`, checked whole before a request is served.
 
+mod address;
 pub mod advice;
 pub mod document;
 pub mod endpoints;

@@ -11,7 +11,6 @@ use super::Config;
 use super::advice;
 use super::document::Document;
 use super::table::{Fault, Faults, member_name};
-use crate::pay::eip712::{Address, HexError};
 
 /// The most bytes that Cloudflare takes in one text variable: 5 kB.
 const MAX_VARIABLE: usize = 5 * 1024;
@@ -94,7 +93,6 @@ impl<'a> GateFile<'a> {
         let mut config = None;
         if let Some((tollgate, plans)) = tollgate.zip(plans) {
             check_size(&[("TOLLGATE", &tollgate), ("PLANS", &plans)], &mut surprises);
-            check_payees(&tollgate, &mut surprises);
             match Config::read(&tollgate, &plans, self.binds("services", "ORIGIN")) {
                 Ok(read) => config = Some(read),
                 Err(more) => faults.extend(more),
@@ -225,20 +223,6 @@ fn check_size(variables: &[(&str, &Value)], surprises: &mut Faults) {
                 "has {bytes} bytes as a variable, and Cloudflare takes at most {MAX_VARIABLE}; keep plans in the ledger instead: tollgate plans apply FILE"
             );
             surprises.add(*name, message);
-        }
-    }
-}
-
-/// An address whose digits are of mixed case has a checksum (EIP-55), and money that is paid to a wrong one is lost.
-fn check_payees(tollgate: &Value, surprises: &mut Faults) {
-    let Some(payment) = tollgate.get("payment") else { return };
-    let offers = payment.get("offers").and_then(Value::as_array).into_iter().flatten();
-    let offers =
-        offers.enumerate().map(|(nth, offer)| (format!("TOLLGATE.payment.offers[{nth}].pay_to"), offer));
-    for (setting, table) in std::iter::once(("TOLLGATE.payment.pay_to".to_owned(), payment)).chain(offers) {
-        let payee = table.get("pay_to").and_then(Value::as_str).unwrap_or_default();
-        if matches!(Address::parse_checked(payee), Err(HexError::Checksum)) {
-            surprises.add(setting, "has the wrong checksum in its capitals: is a digit mistyped?");
         }
     }
 }

@@ -84,6 +84,9 @@ for (const [what, settings, name] of SETTINGS) {
 
 const PAYMENT_SETTINGS: [string, Table, RegExp][] = [
   ["is no address", { pay_to: "0x1234" }, /pay_to/],
+  ["has a digit mistyped", { pay_to: "0x209693Bc6afc0C5328bA36FaF03C514EF312287D" }, /pay_to.*checksum/],
+  ["has a digit of an offer's mistyped", { offers: [{ network: "base", pay_to: "0x209693bc6afc0C5328bA36FaF03C514EF312287C" }] }, /offers\[0\]\.pay_to.*checksum/],
+  ["has a digit of its asset mistyped", { asset: { address: "0x036CbD53842c5426634e7929541eC2318f3dCF7E", name: "USDC", version: "2", decimals: 6 } }, /asset\.address.*checksum/],
   ["is no network", { network: "base-saturn" }, /network/],
   ["is empty", { facilitators: [] }, /facilitators/],
   ["is misspelt", { pay_too: "0x209693Bc6afc0C5328bA36FaF03C514EF312287C" }, /pay_too/],

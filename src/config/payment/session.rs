@@ -2,9 +2,9 @@
 
 use url::Url;
 
+use crate::config::address::address;
 use crate::config::positive_span;
-use crate::config::table::{Faults, Table, number, parsed};
-use crate::pay::eip712::Address;
+use crate::config::table::{Faults, Table, number};
 use crate::pay::mpp::session::Escrow;
 use crate::pay::offer::EvmTender;
 use crate::time::Span;
@@ -30,9 +30,9 @@ pub(super) fn read(
     rpc: Option<Url>,
     faults: &mut Faults,
 ) -> Option<SessionConfig> {
-    let contract = t.required("escrow", parsed::<Address>, faults);
+    let contract = t.required("escrow", address, faults);
     let chain_id = t.required("chain_id", number::<u64>, faults);
-    let currency = t.required("currency", parsed::<Address>, faults);
+    let currency = t.required("currency", address, faults);
     let decimals = t.optional("decimals", number::<u8>, faults).unwrap_or(6);
     let rpc = t.optional("rpc", super::rpc, faults).or(rpc);
     let name = t.name_of("decimals");

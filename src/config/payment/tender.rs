@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use crate::config::address::address;
 use crate::config::list;
-use crate::config::table::{Faults, Table, kind, number, parsed, text};
-use crate::pay::eip712::Address;
+use crate::config::table::{Faults, Table, kind, number, text};
 use crate::pay::network::{Asset, Network, any_caip2, known_asset};
 use crate::pay::offer::{EvmTender, OpaqueTender, Tender, TransferMethod};
 
@@ -24,8 +24,8 @@ fn read_evm(t: &mut Table<'_>, first: Option<&EvmTender>, faults: &mut Faults) -
         None => t.required("network", network, faults),
     };
     let pay_to = match first {
-        Some(first) => t.optional("pay_to", parsed::<Address>, faults).or(Some(first.pay_to)),
-        None => t.required("pay_to", parsed::<Address>, faults),
+        Some(first) => t.optional("pay_to", address, faults).or(Some(first.pay_to)),
+        None => t.required("pay_to", address, faults),
     };
     let asset = network.and_then(|network| read_asset(t, network, faults));
     let transfer_method =
@@ -57,7 +57,7 @@ fn read_asset(t: &mut Table<'_>, network: Network, faults: &mut Faults) -> Optio
 }
 
 fn read_own_asset(mut t: Table<'_>, faults: &mut Faults) -> Option<Asset> {
-    let address = t.required("address", parsed::<Address>, faults);
+    let address = t.required("address", address, faults);
     let name = t.required("name", text, faults);
     let version = t.required("version", text, faults);
     let decimals = t.required("decimals", number::<u8>, faults);
