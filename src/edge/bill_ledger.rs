@@ -80,7 +80,7 @@ pub(super) async fn bill(env: &Env, wanted: &Wanted<'_>) -> Result<Vec<BillLine>
     let group = columns.join(", ");
     let mut values = period_values(wanted.period).to_vec();
     values.push(wanted.account.map_or(JsValue::NULL, JsValue::from_str));
-    values.push(number(wanted.page.limit));
+    values.push(number(wanted.page.look_for()));
     let is_first = wanted.page.after(0).is_empty();
     let mut places = Vec::new();
     if !is_first {

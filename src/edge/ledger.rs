@@ -96,7 +96,7 @@ pub(super) async fn payments(
     page: &Page,
 ) -> Result<Vec<PaymentRow>> {
     let optional = |text: Option<&str>| text.map_or(JsValue::NULL, JsValue::from_str);
-    let place = [page.after(0).into(), page.after(1).into(), number(page.limit)];
+    let place = [page.after(0).into(), page.after(1).into(), number(page.look_for())];
     let values = [&[optional(state), optional(account)], &place[..]].concat();
     database(env)?.prepare(LIST_PAYMENTS).bind(&values)?.all().await?.results()
 }

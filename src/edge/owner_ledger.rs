@@ -219,7 +219,7 @@ pub(super) async fn account(env: &Env, account: &AccountId) -> Result<Option<Acc
 
 /// Accounts that the owner gave something, in the order of their ids.
 pub(super) async fn accounts(env: &Env, page: &Page) -> Result<Vec<AccountRow>> {
-    let values = [page.after(0).into(), number(page.limit)];
+    let values = [page.after(0).into(), number(page.look_for())];
     database(env)?.prepare(LIST_ACCOUNTS).bind(&values)?.all().await?.results()
 }
 
@@ -294,7 +294,7 @@ pub(super) async fn keys_of(env: &Env, account: &AccountId) -> Result<Vec<KeyRow
 
 /// All keys, oldest first.
 pub(super) async fn keys(env: &Env, page: &Page) -> Result<Vec<KeyRow>> {
-    let values = [page.after(0).into(), page.after(1).into(), number(page.limit)];
+    let values = [page.after(0).into(), page.after(1).into(), number(page.look_for())];
     database(env)?.prepare(LIST_KEYS).bind(&values)?.all().await?.results()
 }
 
@@ -337,5 +337,10 @@ pub(super) struct AuditRow {
 /// Who changed what, the last first.
 pub(super) async fn audit(env: &Env, page: &Page) -> Result<Vec<AuditRow>> {
     let before = page.after(0).parse::<u64>().unwrap_or(u64::from(u32::MAX));
-    database(env)?.prepare(LIST_AUDIT).bind(&[number(before), number(page.limit)])?.all().await?.results()
+    database(env)?
+        .prepare(LIST_AUDIT)
+        .bind(&[number(before), number(page.look_for())])?
+        .all()
+        .await?
+        .results()
 }

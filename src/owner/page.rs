@@ -58,11 +58,32 @@ impl Page {
         self.after.get(part).map_or("", String::as_str)
     }
 
-    /// The page as it is answered. `last` is the place of its last item.
+    /// How many rows to look for: one more than the page has, which tells whether another page follows.
     #[must_use]
-    pub fn body(&self, items: Vec<Value>, last: Option<Vec<String>>) -> Value {
-        let is_full = u64::try_from(items.len()).is_ok_and(|count| count >= self.limit);
-        let next = last.filter(|_| is_full).map(|place| URL_SAFE_NO_PAD.encode(json!(place).to_string()));
+    pub const fn look_for(&self) -> u64 {
+        self.limit.saturating_add(1)
+    }
+
+    /// The rows of the page, of those that were looked for, and the place of the last one where more follow. `place` is
+    /// the place of a row in the list's order.
+    pub fn cut<T>(&self, rows: &mut Vec<T>, place: impl Fn(&T) -> Vec<String>) -> Option<Vec<String>> {
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let is_more = rows.len() > limit;
+        rows.truncate(limit);
+        rows.last().filter(|_| is_more).map(place)
+    }
+
+    /// The page as it is answered, of the rows that were looked for.
+    #[must_use]
+    pub fn body<T>(
+        &self,
+        mut rows: Vec<T>,
+        place: impl Fn(&T) -> Vec<String>,
+        item: impl Fn(&T) -> Value,
+    ) -> Value {
+        let next = self.cut(&mut rows, place);
+        let next = next.map(|place| URL_SAFE_NO_PAD.encode(json!(place).to_string()));
+        let items = rows.iter().map(item).collect();
         let members = [("items".to_owned(), Value::Array(items)), ("next_cursor".to_owned(), next.into())];
         Value::Object(members.into_iter().collect())
     }
@@ -79,18 +100,20 @@ mod tests {
     #[test]
     fn a_cursor_leads_to_the_next_page() {
         let page = Page::read(Some("1"), None).unwrap();
-        let body = page.body(vec![json!("a")], Some(vec!["2026".to_owned(), "key_a".to_owned()]));
+        let body =
+            page.body(vec!["key_a", "key_b"], |id| vec!["2026".to_owned(), (*id).to_owned()], |id| json!(id));
+        assert_eq!(body["items"], json!(["key_a"]));
         let next = Page::read(None, body["next_cursor"].as_str()).unwrap();
         assert_eq!((next.limit, next.after(0), next.after(1), next.after(2)), (100, "2026", "key_a", ""));
     }
 
     #[test]
-    fn a_page_that_is_not_full_is_the_last() {
-        let page = Page::read(None, None).unwrap();
-        assert_eq!(
-            page.body(vec![json!(1)], Some(vec!["1".to_owned()])),
-            json!({ "items": [1], "next_cursor": null })
-        );
+    fn a_page_that_nothing_follows_is_the_last_though_it_is_full() {
+        for (limit, rows) in [("2", vec![1]), ("1", vec![1])] {
+            let page = Page::read(Some(limit), None).unwrap();
+            let body = page.body(rows, |row| vec![row.to_string()], |row| json!(row));
+            assert_eq!(body, json!({ "items": [1], "next_cursor": null }));
+        }
     }
 
     #[test]

@@ -147,8 +147,26 @@ test("the last use of a key reaches the ledger, to the minute", async () => {
   assert.ok(Math.abs(Date.parse(used) - before) <= 60_000);
 });
 
-test("lists come page by page", async () => {
+test("lists come page by page, and a last page that is full leads to no empty one", async () => {
   for (const nth of [1, 2, 3]) await issue(gate, `page-${nth}`);
+  await order(gate, "PUT", "/plans", { body: { plans: { "page-a": { endpoints: {} }, "page-b": { endpoints: {} } } } });
+  for (const path of ["/keys", "/accounts", "/plans", "/audit", "/usage?group_by=account"]) {
+    const and = path.includes("?") ? "&" : "?";
+    const { items: all, next_cursor } = await ordered(gate, "GET", `${path}${and}limit=1000`);
+    assert.ok(all.length >= 1, path);
+    assert.equal(next_cursor, null);
+    let cursor: string | null = null;
+    for (const item of all) {
+      const page: Table = await ordered(gate, "GET", `${path}${and}limit=1${cursor === null ? "" : `&cursor=${cursor}`}`);
+      assert.deepEqual(page["items"], [item], path);
+      cursor = page["next_cursor"];
+    }
+    assert.equal(cursor, null, path);
+    assert.equal((await ordered(gate, "GET", `${path}${and}limit=${all.length}`))["next_cursor"], null, path);
+  }
+});
+
+test("a list is read to its end by its cursors", async () => {
   const seen: string[] = [];
   let cursor: string | null = null;
   do {

@@ -20,8 +20,7 @@ const TRIES: usize = 5;
 pub(super) async fn list(order: &Order<'_>) -> Outcome<web_sys::Response> {
     let page = order.page()?;
     let rows = order.exchange.ours(owner_ledger::accounts(&order.exchange.env, &page).await)?;
-    let last = rows.last().map(|row| vec![row.id.clone()]);
-    order.json(200, &page.body(rows.iter().map(item).collect(), last))
+    order.json(200, &page.body(rows, |row| vec![row.id.clone()], item))
 }
 
 fn item(row: &AccountRow) -> Value {

@@ -11,8 +11,7 @@ use crate::edge::owner_ledger::{self, AuditRow};
 pub(super) async fn list(order: &Order<'_>) -> Outcome<web_sys::Response> {
     let page = order.page()?;
     let rows = order.exchange.ours(owner_ledger::audit(&order.exchange.env, &page).await)?;
-    let last = rows.last().map(|row| vec![row.id.to_string()]);
-    order.json(200, &page.body(rows.iter().map(item).collect(), last))
+    order.json(200, &page.body(rows, |row| vec![row.id.to_string()], item))
 }
 
 fn item(row: &AuditRow) -> Value {

@@ -29,13 +29,9 @@ pub(super) async fn list(order: &Order<'_>, account: &AccountId) -> Outcome<web_
     let page = order.page()?;
     let CreditBook { mut blocks, balance, debt } = order.exchange.ask(account, AccountCall::Credits).await?;
     blocks.sort_by_key(place);
-    let rest = blocks.iter().filter(|block| is_after(block, &page));
-    let items: Vec<&Block> = rest.take(usize::try_from(page.limit).unwrap_or(usize::MAX)).collect();
-    let last = items.last().map(|block| {
-        let (at, id) = place(block);
-        vec![at.get().to_string(), id.as_str().to_owned()]
-    });
-    let mut body = page.body(items.into_iter().map(Block::to_json).collect(), last);
+    blocks.retain(|block| is_after(block, &page));
+    let place = |block: &Block| vec![block.created_at.get().to_string(), block.id.as_str().to_owned()];
+    let mut body = page.body(blocks, place, Block::to_json);
     if let Value::Object(members) = &mut body {
         members.insert("balance".to_owned(), balance.to_string().into());
         members.insert("debt".to_owned(), debt.to_string().into());

@@ -32,8 +32,7 @@ struct Wanted {
 pub(super) async fn list(order: &Order<'_>) -> Outcome<web_sys::Response> {
     let page = order.page()?;
     let rows = order.exchange.ours(owner_ledger::keys(&order.exchange.env, &page).await)?;
-    let last = rows.last().map(|row| vec![row.created_at.clone(), row.id.clone()]);
-    order.json(200, &page.body(rows.iter().map(item).collect(), last))
+    order.json(200, &page.body(rows, |row| vec![row.created_at.clone(), row.id.clone()], item))
 }
 
 /// `GET /admin/keys/{id}`.

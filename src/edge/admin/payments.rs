@@ -28,8 +28,8 @@ pub(super) async fn list(order: &Order<'_>) -> Outcome<web_sys::Response> {
     let env = &order.exchange.env;
     let rows = ledger::payments(env, state.as_deref(), account.as_deref(), &page).await;
     let rows = order.exchange.ours(rows)?;
-    let last = rows.last().map(|row| vec![row.presented_at.clone(), row.id.clone()]);
-    order.json(200, &page.body(rows.iter().map(|row| item(order, row)).collect(), last))
+    let place = |row: &PaymentRow| vec![row.presented_at.clone(), row.id.clone()];
+    order.json(200, &page.body(rows, place, |row| item(order, row)))
 }
 
 /// `GET /admin/payments/{id}`.

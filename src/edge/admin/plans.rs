@@ -25,10 +25,14 @@ const TOLD: u64 = 500;
 
 /// `GET /admin/plans`.
 pub(super) async fn list(order: &Order<'_>) -> Outcome<web_sys::Response> {
+    let page = order.page()?;
     let (_, config) = current(order).await?;
-    let items: Vec<Value> =
-        config.documents.iter().map(|(name, document)| item(&config, name, document)).collect();
-    let body = json!({ "items": items, "next_cursor": null, "default_plan": config.default_plan() });
+    let rest = config.documents.iter().filter(|(name, _)| name.as_str() > page.after(0)).collect();
+    let listed = |(name, document): &(&String, &Value)| item(&config, name, document);
+    let mut body = page.body(rest, |(name, _)| vec![(*name).clone()], listed);
+    if let Value::Object(members) = &mut body {
+        members.insert("default_plan".to_owned(), config.default_plan().into());
+    }
     tagged(order, &body, &Value::Object(config.documents.clone()))
 }
 
@@ -202,15 +206,16 @@ async fn announce(order: &Order<'_>, book: &PlanBook) -> Outcome<()> {
     exchange.ours(plans_in_force::publish(&exchange.env, book).await)?;
     let page = Page::first(TOLD);
     let accounts = exchange.ours(owner_ledger::accounts(&exchange.env, &page).await)?;
-    let calls = accounts.iter().filter_map(|row| row.id.parse().ok()).map(|account| async move {
-        let call = AccountCall::NewPlans(book.version);
-        if let Err(error) = objects::account::<Done>(&exchange.env, &account, call).await {
-            console_warn!(
-                "{} {account}: {error}; it learns of the plans within a minute",
-                exchange.request_id
-            );
-        }
-    });
+    let calls =
+        accounts.iter().zip(0..TOLD).filter_map(|(row, _)| row.id.parse().ok()).map(|account| async move {
+            let call = AccountCall::NewPlans(book.version);
+            if let Err(error) = objects::account::<Done>(&exchange.env, &account, call).await {
+                console_warn!(
+                    "{} {account}: {error}; it learns of the plans within a minute",
+                    exchange.request_id
+                );
+            }
+        });
     futures_util::future::join_all(calls).await;
     Ok(())
 }

@@ -29,14 +29,16 @@ pub(super) async fn report(order: &Order<'_>) -> Outcome<web_sys::Response> {
     }
     let lines = order.exchange.ours(bill_ledger::bill(&order.exchange.env, &wanted).await)?;
     let (_, decimals) = order.exchange.settings.config.currency();
-    let items = lines.iter().map(|line| line.item(&grouping, decimals)).collect();
-    order.json(200, &page.body(items, lines.last().map(|line| line.group.clone())))
+    let item = |line: &BillLine| line.item(&grouping, decimals);
+    order.json(200, &page.body(lines, |line| line.group.clone(), item))
 }
 
 /// All lines, unless the owner wants a page of them.
 async fn csv(order: &Order<'_>, wanted: &Wanted<'_>) -> Outcome<web_sys::Response> {
     let lines = if order.parameter("limit").is_some() || order.parameter("cursor").is_some() {
-        order.exchange.ours(bill_ledger::bill(&order.exchange.env, wanted).await)?
+        let mut lines = order.exchange.ours(bill_ledger::bill(&order.exchange.env, wanted).await)?;
+        let _ = wanted.page.cut(&mut lines, |line| line.group.clone());
+        lines
     } else {
         all_lines(order, wanted).await?
     };
@@ -50,12 +52,11 @@ async fn all_lines(order: &Order<'_>, wanted: &Wanted<'_>) -> Outcome<Vec<BillLi
     let mut page = Page::first(CSV_PAGE);
     for _ in 0..CSV_PAGES {
         let part = Wanted { page: &page, ..*wanted };
-        let more = order.exchange.ours(bill_ledger::bill(&order.exchange.env, &part).await)?;
-        let next = more.last().filter(|_| u64::try_from(more.len()).is_ok_and(|count| count == CSV_PAGE));
-        let next = next.map(|line| page.behind(line.group.clone()));
+        let mut more = order.exchange.ours(bill_ledger::bill(&order.exchange.env, &part).await)?;
+        let next = page.cut(&mut more, |line| line.group.clone());
         lines.extend(more);
         match next {
-            Some(behind) => page = behind,
+            Some(place) => page = page.behind(place),
             None => return Ok(lines),
         }
     }
