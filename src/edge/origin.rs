@@ -13,6 +13,10 @@ use crate::client::AccountId;
 use crate::fields::is_withheld;
 use crate::limit::decision::Decision;
 use crate::problem::{Problem, ProblemKind};
+use crate::time::Span;
+
+/// When to ask again an origin that was too slow.
+const SOON: Span = Span::seconds(1);
 
 /// Who the gate tells the origin is calling, and the body if it was read already.
 pub(super) struct Introduction<'a> {
@@ -81,7 +85,7 @@ pub(super) async fn forward(outgoing: &Outgoing<'_>) -> Outcome<web_sys::Respons
         None => {
             controller.abort();
             let detail = format!("the API behind the gate did not answer within {}", route.timeout);
-            Err(Problem::new(ProblemKind::OriginTimeout, detail))
+            Err(Problem::new(ProblemKind::OriginTimeout, detail).retry_after(Some(SOON)))
         }
     }
 }
