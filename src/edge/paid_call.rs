@@ -57,8 +57,20 @@ impl PaidCall<'_> {
     ) -> Outcome<(ReadAhead, Presented)> {
         let ahead = self.while_telling(self.ask_origin(introduction)).await?;
         let told = PaymentCall::Answered(Box::new(self.exchange.ours(told(&ahead))?));
-        let presented = objects::payment(&self.exchange.env, self.payment, &told).await;
-        Ok((ahead, self.exchange.ours(presented)?))
+        Ok((ahead, self.exchange.ours(self.tell(&told).await)?))
+    }
+
+    /// Tells the payment of the answer. Where that breaks off, the payment's object may have died while it had the payment
+    /// settled: it is told again, so that the account knows of the doubt before the client hears of it and asks anew.
+    async fn tell(&self, told: &PaymentCall) -> Result<Presented> {
+        let env = &self.exchange.env;
+        match objects::payment(env, self.payment, told).await {
+            Ok(presented) => Ok(presented),
+            Err(error) => {
+                console_warn!("{} answered: {error}; told again", self.exchange.request_id);
+                objects::payment(env, self.payment, told).await
+            }
+        }
     }
 
     /// A problem of the origin's is an answer, too: that of a call that is not sold.

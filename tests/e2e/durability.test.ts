@@ -1,15 +1,16 @@
 // What was paid for survives whatever happens to the worker: a restart, an eviction, and a crash at the worst moment.
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, test } from "node:test";
-import { exactly, poor, served, tokens } from "./rig/answers.ts";
+import { exactly, poor, served, tokens, unavailable } from "./rig/answers.ts";
 import type { Wallet } from "./rig/chain.ts";
 import { headerV2, offerV2, payingV2, signV2 } from "./rig/clients.ts";
 import type { Fetch } from "./rig/clients.ts";
 import { eventually, sleep } from "./rig/eventually.ts";
-import { forwardThen } from "./rig/faulty_facilitator.ts";
+import { forwardThen, html } from "./rig/faulty_facilitator.ts";
 import type { Gate } from "./rig/gate.ts";
 import { startWorld } from "./rig/world.ts";
 import type { World } from "./rig/world.ts";
@@ -105,6 +106,31 @@ test("6.3 #15 killed between verification and settlement, the same payment sent 
   assert.equal(await world.chain.balance(wallet.address), 1_000_000n, "it was not settled");
   await gate.restart();
   await creditedOnce(client, wallet, headers);
+});
+
+test("6.3 #15 a sold call whose payment's object died while it settled is in doubt before the gate that tells it again hears of it", async () => {
+  await gate.stop();
+  gate = await world.gate({ persist, plans: { free: { endpoints: { "*": { payment: "always", price: "0.001" } } } }, payment: { settle_timeout: "20s" } });
+  const client = gate.client("198.51.100.7");
+  const denied = await client("/cpu");
+  const wallet = await world.chain.wallet();
+  const payment = await signV2(wallet, offerV2(denied));
+  const settling = new Promise<void>((resolve) => world.facilitator.next("settle", () => resolve()));
+  const lost = assert.rejects(async () => {
+    const response = await client("/cpu", { headers: headerV2(payment) });
+    if (response.status >= 500) throw new Error(`${response.status}`);
+  });
+  await settling;
+  await gate.kill();
+  await lost;
+  world.facilitator.always("settle", html(500));
+  await gate.restart();
+  const { nonce } = (payment.payload as any).authorization;
+  const { asset, network } = payment.accepted;
+  const identity = `exact:${network}:${asset}:${wallet.address}:${nonce}`.toLowerCase();
+  const id = `pay_${createHash("sha256").update(identity).digest("hex").slice(0, 32)}`;
+  assert.equal(await gate.askPayment(id, { answered: { status: 200, kept: null } }), "pending");
+  await unavailable(await gate.client("198.51.100.7")("/cpu"), "payment-pending");
 });
 
 test("a bucket that was used up is not full again after a restart while something paid depends on it", async () => {

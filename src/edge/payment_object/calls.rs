@@ -72,7 +72,7 @@ impl PaymentObject {
     pub(super) async fn answered(&self, answer: OriginAnswer) -> Result<Presented> {
         self.load()?;
         if !matches!(self.call(), Some(Call::Running { .. })) {
-            return Ok(self.presented(None));
+            return self.answered_again().await;
         }
         if let Some(kept) = &answer.kept {
             self.put_answer(kept)?;
@@ -82,6 +82,21 @@ impl PaymentObject {
             self.drive(&driver, None, true).await?;
         }
         self.hand_over().await
+    }
+
+    /// The gate did not hear what became of the answer that it told of. Where this object died while the payment was being
+    /// settled, its outcome is in doubt, and the account is told of that before the gate hears of it.
+    async fn answered_again(&self) -> Result<Presented> {
+        let Some(driver) = self.driver() else { return Ok(Presented::Pending) };
+        self.happened(Event::StepFailed("the process ended while it was being settled".to_owned()))?;
+        self.drive(&driver, None, true).await?;
+        drop(driver);
+        let Some(held) = self.purchase.borrow().clone() else { return Ok(Presented::Pending) };
+        match (held.progress(), held.call()) {
+            (Progress::Credited(_), Some(Call::Kept { .. } | Call::Unkept { .. }))
+            | (Progress::Pending, _) => self.hand_over().await,
+            _ => Ok(self.presented(None)),
+        }
     }
 
     /// What the gate does with the answer that it holds.

@@ -77,6 +77,13 @@ export async function startGate(options: GateOptions) {
       const database = await runtime.miniflare.getD1Database("LEDGER") as Database;
       return (await database.prepare(sql).bind(...values).all()).results;
     },
+    /** Asks a payment's object, as the gate does. */
+    async askPayment(id: string, call: Table): Promise<unknown> {
+      const objects = await runtime.miniflare.getDurableObjectNamespace("PAYMENT") as unknown as Objects;
+      const object = objects.get(objects.idFromName(id));
+      const answer = await object.fetch("https://object/", { method: "POST", body: JSON.stringify(call) });
+      return await answer.json();
+    },
     /** How many rows D1 says that a statement wrote, indexes included. */
     async written(sql: string, ...values: unknown[]): Promise<number> {
       const database = await runtime.miniflare.getD1Database("LEDGER") as Database;
@@ -184,6 +191,11 @@ interface Store {
   put(key: string, value: string): Promise<void>;
   list(): Promise<{ keys: { name: string }[] }>;
   delete(key: string): Promise<void>;
+}
+
+interface Objects {
+  idFromName(name: string): unknown;
+  get(id: unknown): { fetch(url: string, init: { method: string; body: string }): Promise<Response> };
 }
 
 interface Database {
