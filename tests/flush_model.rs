@@ -2,7 +2,8 @@
 //! and once a flush succeeds the ledger has exactly what was counted.
 //!
 //! The ledger is a map with the rule of its SQL: a row is replaced by one of no lower revision. The account's object is its
-//! protocol: a life that storage knows of is stored before it is flushed.
+//! protocol: a life that storage may know of is stored before it is flushed, and deleted there when it ends; what could not be
+//! stored before it was answered did not happen, and is answered as failed.
 
 #![allow(
     clippy::unwrap_used,
@@ -48,7 +49,11 @@ enum Step {
     Credits(u8),
     Owed(u8),
     /// The object writes the account to its storage.
-    Store,
+    Store(Fate),
+    /// A request that is stored before it is answered.
+    Kept(u8, Fate),
+    /// The object forgets an account of which the ledger has everything.
+    Gone,
     /// The ledger is told, row by row, until one fails; where the process dies after that many rows, it does. A request
     /// may come in before the object notes that the ledger knows.
     Flush {
@@ -71,6 +76,8 @@ struct World {
     life: u64,
     usage: Usage,
     stored: Option<Usage>,
+    /// Whether the object believes that storage may have something.
+    has_row: bool,
     ledger: BTreeMap<(String, Hour, EndpointName), (u64, Tally)>,
     /// Rows that this life sent, with their revision.
     sent: Vec<(u64, Vec<Line>)>,
@@ -94,9 +101,32 @@ impl World {
         self.counted = std::mem::take(&mut self.counted).plus(more);
     }
 
-    fn store(&mut self) {
-        self.stored = Some(self.usage.clone());
-        self.counted_stored = self.counted.clone();
+    /// Whether the object believes that it is stored.
+    fn store(&mut self, fate: Fate) -> bool {
+        self.has_row = true;
+        if !matches!(fate, Fate::Failed) {
+            self.stored = Some(self.usage.clone());
+            self.counted_stored = self.counted.clone();
+        }
+        matches!(fate, Fate::Written)
+    }
+
+    fn keep(&mut self, n: u8, fate: Fate) {
+        let before = (self.usage.clone(), self.counted.clone());
+        self.take(&Step::Call(n));
+        if !self.store(fate) {
+            (self.usage, self.counted) = before;
+        }
+    }
+
+    fn forget(&mut self) {
+        if self.usage.unflushed_since().is_some() {
+            return;
+        }
+        if self.has_row {
+            self.stored = None;
+        }
+        self.crash();
     }
 
     fn write(&mut self, revision: u64, line: Line) {
@@ -113,6 +143,7 @@ impl World {
     }
 
     fn crash(&mut self) {
+        self.has_row = self.stored.is_some();
         if let Some(stored) = &self.stored {
             self.usage = stored.clone();
             self.counted = self.counted_stored.clone();
@@ -125,8 +156,8 @@ impl World {
     }
 
     fn flush(&mut self, fates: &[Fate], dies_after: Option<usize>, meanwhile: Option<u8>) {
-        if self.stored.is_some() {
-            self.store();
+        if self.has_row {
+            self.store(Fate::Written);
         }
         let (revision, taken) = (self.usage.revision(), self.now());
         let lines: Vec<Line> = self.usage.lines().collect();
@@ -196,7 +227,9 @@ impl World {
                 self.usage.count_owed(&name(n), Amount::new(5), now);
                 self.count(&Tally { owed: Amount::new(5), ..Tally::default() });
             }
-            Step::Store => self.store(),
+            Step::Store(fate) => _ = self.store(*fate),
+            Step::Kept(n, fate) => self.keep(*n, *fate),
+            Step::Gone => self.forget(),
             Step::Flush { fates, dies_after, meanwhile } => self.flush(fates, *dies_after, *meanwhile),
             Step::Crash => self.crash(),
             Step::Late(nth) => {
@@ -246,7 +279,7 @@ impl World {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let fate = prop_oneof![4 => Just(Fate::Written), 1 => Just(Fate::Failed), 1 => Just(Fate::Lied)];
+    let fate = || prop_oneof![4 => Just(Fate::Written), 1 => Just(Fate::Failed), 1 => Just(Fate::Lied)];
     let n = any::<u8>;
     let step = prop_oneof![
         4 => n().prop_map(Step::Call),
@@ -258,8 +291,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => n().prop_map(Step::PaidPass),
         1 => n().prop_map(Step::Credits),
         1 => n().prop_map(Step::Owed),
-        2 => Just(Step::Store),
-        4 => (prop::collection::vec(fate, 0..6), prop::option::weighted(0.2, 0_usize..6), prop::option::weighted(0.3, n()))
+        2 => fate().prop_map(Step::Store),
+        2 => (n(), fate()).prop_map(|(n, fate)| Step::Kept(n, fate)),
+        1 => Just(Step::Gone),
+        4 => (prop::collection::vec(fate(), 0..6), prop::option::weighted(0.2, 0_usize..6), prop::option::weighted(0.3, n()))
             .prop_map(|(fates, dies_after, meanwhile)| Step::Flush { fates, dies_after, meanwhile }),
         1 => Just(Step::Crash),
         2 => any::<prop::sample::Index>().prop_map(|index| Step::Late(index.index(1000))),

@@ -78,10 +78,15 @@ impl DurableObject for AccountObject {
         let must_store = call.is_stored_first() || memory.account.is_precious(&rules);
         let handled =
             account_calls::handle_in_name_of(key.as_ref(), memory.account.clone(), call, &rules, now);
-        memory.account = handled.account;
-        memory.called_at = now;
+        let before = std::mem::replace(&mut memory.account, handled.account);
+        let unsaved = memory.unsaved;
         memory.unsaved |= !handled.denied;
+        memory.called_at = now;
         let stored = self.store_if_needed(&mut memory, must_store, &rules, now);
+        if stored.is_err() {
+            // The caller is told that it failed: then it did not happen, and may be asked for again.
+            (memory.account, memory.unsaved) = (before, unsaved);
+        }
         let alarm = memory.plan_alarm(&config, now);
         self.memory.replace(Some(memory));
         stored?;
@@ -118,6 +123,7 @@ fn new_memory(account: AccountId) -> Result<Memory> {
     Ok(Memory {
         account: Account::new(account, incarnation),
         stored: None,
+        has_row: false,
         unsaved: false,
         alarm_at: None,
         called_at: clock::now(),
@@ -166,7 +172,14 @@ impl AccountObject {
         let Some(row) = rows.first() else { return Ok(None) };
         let StoredAccount::V1(account) = serde_json::from_str(&row.state)?;
         let stored = Some((account.clone(), clock::now()));
-        Ok(Some(Memory { account, stored, unsaved: false, alarm_at: None, called_at: Millis::default() }))
+        Ok(Some(Memory {
+            account,
+            stored,
+            has_row: true,
+            unsaved: false,
+            alarm_at: None,
+            called_at: Millis::default(),
+        }))
     }
 
     fn store_if_needed(
@@ -192,6 +205,7 @@ impl AccountObject {
             memory.unsaved = false;
             return Ok(());
         }
+        memory.has_row = true;
         let sql = self.state.storage().sql();
         sql.exec(
             "CREATE TABLE IF NOT EXISTS account (id INTEGER PRIMARY KEY CHECK (id = 1), state TEXT NOT NULL)",
@@ -235,7 +249,7 @@ impl AccountObject {
         // Queued requests whose turn has come are counted now: their hour may be over with this flush.
         held.account =
             held.account.clone().tidied(&config.rules(held.account.id().kind(), plan.as_deref()), now);
-        if held.stored.is_some() {
+        if held.has_row {
             self.store(held, now)?;
         }
         let usage = held.account.usage();
@@ -281,9 +295,9 @@ impl AccountObject {
             let rules = config.rules(held.account.id().kind(), plan.as_deref());
             held.account = held.account.clone().tidied(&rules, now);
             if now >= held.gone_at(config) && held.account.is_whole(&rules, now) {
-                let was_stored = held.stored.is_some();
+                let has_row = held.has_row;
                 *memory = None;
-                if !was_stored {
+                if !has_row {
                     return Ok(());
                 }
                 None

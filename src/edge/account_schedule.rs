@@ -13,8 +13,10 @@ const FLUSH_RETRY: Span = Span::seconds(10);
 /// The account in memory, and what storage has of it.
 pub(super) struct Memory {
     pub(super) account: Account,
-    /// The account as it was last written; `None` when nothing is stored.
+    /// The account as it was last written; `None` when nothing is, for certain.
     pub(super) stored: Option<(Account, Millis)>,
+    /// Whether storage may have an account: a write that was reported failed may have been made.
+    pub(super) has_row: bool,
     /// Whether anything but counts of denied requests came after that: those wait for the alarm.
     pub(super) unsaved: bool,
     /// When the alarm rings.
@@ -82,7 +84,9 @@ impl Memory {
 
     /// When its storage is to be deleted: once it is whole.
     fn end_at(&self, config: &Config, now: Millis) -> Option<Millis> {
-        self.stored.as_ref()?;
+        if !self.has_row {
+            return None;
+        }
         let rules = config.rules(self.account.id().kind(), self.account.plan());
         match self.account.until_whole(&rules, now) {
             Wait::For(span) => Some(now.plus(span).max(self.gone_at(config))),

@@ -23,7 +23,10 @@ use crate::pay::eip712::Hash32;
 use crate::pay::mpp::CredentialFault;
 use crate::pay::mpp::challenge::Challenge;
 use crate::problem::{Problem, ProblemKind};
-use crate::time::Millis;
+use crate::time::{Millis, Span};
+
+/// How soon to ask for what the ledger knows when it does not answer.
+const LEDGER_BACK: Span = Span::seconds(10);
 
 /// How an answer is made, or what went wrong instead.
 pub(super) type Outcome<T> = std::result::Result<T, Problem>;
@@ -153,6 +156,16 @@ impl Exchange {
                 ProblemKind::Internal,
                 format!("tell the API's owner the request id {}", self.request_id),
             )
+        })
+    }
+
+    /// A failure of the ledger: the log has it, and the client is told that it passes.
+    pub(super) fn ledger<T>(&self, result: Result<T>) -> Outcome<T> {
+        result.map_err(|error| {
+            console_error!("{} ledger: {error}", self.request_id);
+            let detail = "what was used before cannot be looked up now, and a part would be no bill; nothing is lost, \
+                          ask again in a while";
+            Problem::new(ProblemKind::LedgerUnavailable, detail).retry_after(Some(LEDGER_BACK))
         })
     }
 

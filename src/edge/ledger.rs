@@ -2,21 +2,31 @@
 
 use serde::Deserialize;
 use worker::wasm_bindgen::JsValue;
-use worker::{D1Database, Env, Result};
+use worker::{D1Database, Env, Error, Result};
 
+use super::deadline::within;
 use crate::owner::page::Page;
 use crate::pay::purchase::Purchase;
-use crate::time::Millis;
+use crate::time::{Millis, Span};
 
 const LEDGER: &str = "LEDGER";
 const PUT_PAYMENT: &str = "INSERT INTO payments (id, account, endpoint, state, method, network, asset, payer, recipient, \
 amount, nonce, transaction_hash, confirmed, receipt, presented_at, updated_at) \
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) \
 ON CONFLICT (id) DO UPDATE SET state = excluded.state, transaction_hash = excluded.transaction_hash, \
-confirmed = excluded.confirmed, updated_at = excluded.updated_at";
+confirmed = excluded.confirmed, updated_at = excluded.updated_at WHERE excluded.updated_at >= payments.updated_at";
+
+/// How long an answer of D1 is waited for: 5 s. What is told then counts as not told, and is told again.
+const PATIENCE: Span = Span::seconds(5);
 
 pub(super) fn database(env: &Env) -> Result<D1Database> {
     env.d1(LEDGER)
+}
+
+/// An answer of D1, or a failure where none comes: nothing waits for ever.
+pub(super) async fn in_time<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {
+    let late = || Err(Error::RustError(format!("ledger: no answer in {PATIENCE}")));
+    within(PATIENCE, answer).await.unwrap_or_else(late)
 }
 
 /// A whole number for D1. A number of the platform would lose digits of a large one, which goes as text; the column
@@ -26,7 +36,7 @@ pub(super) fn number(n: u64) -> JsValue {
         .map_or_else(|_| JsValue::from_str(&n.to_string()), |small| JsValue::from_f64(f64::from(small)))
 }
 
-/// Writes where a payment is, whatever was written before.
+/// Writes where a payment is, unless something later was written: a write that was given up may still arrive.
 pub(super) async fn put_payment(env: &Env, purchase: &Purchase, now: Millis) -> Result<()> {
     let payment = purchase.payment();
     let offer = payment.offer();
@@ -54,7 +64,7 @@ pub(super) async fn put_payment(env: &Env, purchase: &Purchase, now: Millis) -> 
         purchase.presented_at().rfc3339().into(),
         now.rfc3339().into(),
     ])?;
-    statement.run().await.map(|_| ())
+    in_time(statement.run()).await.map(|_| ())
 }
 
 /// A payment, as the ledger has it.

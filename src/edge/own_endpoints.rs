@@ -165,7 +165,7 @@ async fn usage(exchange: &Exchange, query: Option<&str>) -> Outcome<web_sys::Res
     let (from, to) = (parameter(query, "from"), parameter(query, "to"));
     let period = Period::month_so_far(clock::now()).between(from.as_deref(), to.as_deref()).map_err(bad)?;
     let (account, live): (AccountId, LiveUsage) = identity::ask(exchange, AccountCall::Usage).await?;
-    let lines = exchange.ours(usage_ledger::of_account(&exchange.env, &account, period).await)?;
+    let lines = exchange.ledger(usage_ledger::of_account(&exchange.env, &account, period).await)?;
     let currency = exchange.settings.config.currency();
     let body = bill(account.as_str(), &live, period, &total(&lines, &live, period), currency);
     exchange.ours(answer::json(200, &body))

@@ -6,6 +6,7 @@ use worker::wasm_bindgen::JsValue;
 use worker::{D1Database, D1PreparedStatement, Env, Error, Result};
 
 use super::clock;
+use super::ledger::in_time;
 use crate::client::AccountId;
 use crate::client::key::{KeyHash, Scope};
 use crate::owner::page::Page;
@@ -307,7 +308,7 @@ pub(super) async fn put_uses(env: &Env, uses: &[(KeyHash, Millis)]) -> Result<()
     let statements = uses.iter().map(|(key, used)| {
         database.prepare(PUT_USE).bind(&[key.as_str().into(), used.minute().rfc3339().into()])
     });
-    database.batch(statements.collect::<Result<_>>()?).await.map(|_| ())
+    in_time(database.batch(statements.collect::<Result<_>>()?)).await.map(|_| ())
 }
 
 /// Notes a deed that gives an account something which its object keeps.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use worker::wasm_bindgen::JsValue;
 use worker::{D1Database, D1PreparedStatement, Env, Error, Result};
 
-use super::ledger::{database, number};
+use super::ledger::{database, in_time, number};
 use crate::bill::summary::{LedgerLine, Period};
 use crate::bill::tally::{Excess, Line, Overage, Tally};
 use crate::client::AccountId;
@@ -56,7 +56,7 @@ pub(super) async fn put(env: &Env, told: &Told) -> Result<()> {
     let statements: Vec<Vec<D1PreparedStatement>> =
         told.lines.iter().map(|line| statements(&database, told, line)).collect::<Result<_>>()?;
     for part in statements.concat().chunks(BATCH) {
-        database.batch(part.to_vec()).await?;
+        in_time(database.batch(part.to_vec())).await?;
     }
     Ok(())
 }
@@ -125,7 +125,7 @@ pub(super) async fn of_account(env: &Env, account: &AccountId, period: Period) -
     let key = [JsValue::from_str(account.as_str()), number(from), number(to)];
     let database = database(env)?;
     let reads = [database.prepare(GET_USAGE).bind(&key)?, database.prepare(GET_UNITS).bind(&key)?];
-    let answers = database.batch(reads.to_vec()).await?;
+    let answers = in_time(database.batch(reads.to_vec())).await?;
     let [usage, units] = answers.as_slice() else {
         return Err(Error::RustError("ledger: not every question was answered".to_owned()));
     };

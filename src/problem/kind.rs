@@ -87,13 +87,15 @@ pub enum ProblemKind {
     FacilitatorUnavailable,
     /// A payment's outcome is not known yet.
     PaymentPending,
+    /// The ledger does not answer.
+    LedgerUnavailable,
     /// The origin did not answer in time.
     OriginTimeout,
 }
 
 impl ProblemKind {
     /// Every kind, for the pages that explain them.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 44] = [
         Self::BadPayment,
         Self::BadPath,
         Self::BadRequest,
@@ -136,6 +138,7 @@ impl ProblemKind {
         Self::OriginUnreachable,
         Self::FacilitatorUnavailable,
         Self::PaymentPending,
+        Self::LedgerUnavailable,
         Self::OriginTimeout,
     ];
 

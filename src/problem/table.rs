@@ -245,6 +245,12 @@ impl ProblemKind {
                 "Payment pending",
                 "A payment is being settled and is not lost. Send the request again after Retry-After; do not pay again.",
             ),
+            Self::LedgerUnavailable => (
+                503,
+                "ledger-unavailable",
+                "Ledger unavailable",
+                "Ask again after Retry-After. Nothing is lost, and requests pass as always.",
+            ),
             Self::OriginTimeout => (
                 504,
                 "origin-timeout",

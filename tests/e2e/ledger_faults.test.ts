@@ -3,7 +3,7 @@
 // exactly what was counted.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { served } from "./rig/answers.ts";
+import { problem, served } from "./rig/answers.ts";
 import type { Fetch } from "./rig/clients.ts";
 import { eventually, sleep } from "./rig/eventually.ts";
 import { freshAddress, putUsage } from "./rig/gate.ts";
@@ -127,6 +127,8 @@ test("the ledger is down for a while: no request fails or waits for it, and it g
     await sleep(100);
   }
   assert.ok(gate.logs.slice(before).some(({ message }) => /usage stays here and is sent again/.test(message)), "flushes have failed meanwhile");
+  // A bill without what the ledger has would be none.
+  await problem(await client("/_tollgate/usage"), 503, "ledger-unavailable");
   await gate.ledger("ALTER TABLE usage_away RENAME TO usage");
   await reaches(`ip:${ip}`, { "/a": 21, "/b": 40 });
   assert.deepEqual(await billed(client), { calls: 61, request: 61 });

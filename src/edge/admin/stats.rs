@@ -19,7 +19,7 @@ const MOST_TOP: u64 = 1000;
 /// `GET /admin/stats?from=&to=`.
 pub(super) async fn all(order: &Order<'_>) -> Outcome<web_sys::Response> {
     let period = order.period(Period::last_day(clock::now()))?;
-    let (total, by_hour) = order.exchange.ours(bill_ledger::totals(&order.exchange.env, period).await)?;
+    let (total, by_hour) = order.exchange.ledger(bill_ledger::totals(&order.exchange.env, period).await)?;
     let (_, decimals) = order.exchange.settings.config.currency();
     let body = json!({
         "total_requests": total.calls.saturating_add(total.blocked),
@@ -54,7 +54,7 @@ pub(super) async fn top(order: &Order<'_>) -> Outcome<web_sys::Response> {
             .filter(|n| (1..=MOST_TOP).contains(n))
             .ok_or_else(|| bad(format!("`n={text}` is not a whole number from 1 to {MOST_TOP}")))?,
     };
-    let rows = order.exchange.ours(bill_ledger::top(&order.exchange.env, period, n).await)?;
+    let rows = order.exchange.ledger(bill_ledger::top(&order.exchange.env, period, n).await)?;
     order.json(200, &Value::Array(rows.iter().map(client).collect()))
 }
 

@@ -27,7 +27,7 @@ pub(super) async fn report(order: &Order<'_>) -> Outcome<web_sys::Response> {
     if accept.to_ascii_lowercase().contains("text/csv") {
         return csv(order, &wanted).await;
     }
-    let lines = order.exchange.ours(bill_ledger::bill(&order.exchange.env, &wanted).await)?;
+    let lines = order.exchange.ledger(bill_ledger::bill(&order.exchange.env, &wanted).await)?;
     let (_, decimals) = order.exchange.settings.config.currency();
     let item = |line: &BillLine| line.item(&grouping, decimals);
     order.json(200, &page.body(lines, |line| line.group.clone(), item))
@@ -36,7 +36,7 @@ pub(super) async fn report(order: &Order<'_>) -> Outcome<web_sys::Response> {
 /// All lines, unless the owner wants a page of them.
 async fn csv(order: &Order<'_>, wanted: &Wanted<'_>) -> Outcome<web_sys::Response> {
     let lines = if order.parameter("limit").is_some() || order.parameter("cursor").is_some() {
-        let mut lines = order.exchange.ours(bill_ledger::bill(&order.exchange.env, wanted).await)?;
+        let mut lines = order.exchange.ledger(bill_ledger::bill(&order.exchange.env, wanted).await)?;
         let _ = wanted.page.cut(&mut lines, |line| line.group.clone());
         lines
     } else {
@@ -52,7 +52,7 @@ async fn all_lines(order: &Order<'_>, wanted: &Wanted<'_>) -> Outcome<Vec<BillLi
     let mut page = Page::first(CSV_PAGE);
     for _ in 0..CSV_PAGES {
         let part = Wanted { page: &page, ..*wanted };
-        let mut more = order.exchange.ours(bill_ledger::bill(&order.exchange.env, &part).await)?;
+        let mut more = order.exchange.ledger(bill_ledger::bill(&order.exchange.env, &part).await)?;
         let next = page.cut(&mut more, |line| line.group.clone());
         lines.extend(more);
         match next {

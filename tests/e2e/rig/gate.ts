@@ -19,6 +19,8 @@ export interface GateOptions {
   plans: Table;
   /** Secrets beside or instead of the usual two; `undefined` takes one away. */
   secrets?: Record<string, string | undefined>;
+  /** Whether the platform fails on command: see `faulty_platform.js`. */
+  faulty?: boolean;
   /** A folder that outlives `stop` and `kill`. */
   persist?: string;
 }
@@ -27,6 +29,8 @@ export type Gate = Awaited<ReturnType<typeof startGate>>;
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 const build = process.env["TOLLGATE_BUILD"] ?? `${root}build`;
+
+const FAULTY = fileURLToPath(new URL("faulty_platform.js", import.meta.url));
 
 /** The same keys for every start, as a deployment has them. */
 const SECRETS = {
@@ -89,6 +93,10 @@ export async function startGate(options: GateOptions) {
       const database = await runtime.miniflare.getD1Database("LEDGER") as Database;
       return (await database.prepare(sql).bind(...values).all()).meta.rows_written;
     },
+    /** What fails from now on, of a gate that is `faulty`. */
+    async faults(wanted: { ledger?: "hangs"; storage?: "fails" | "lies" } = {}): Promise<void> {
+      await fetch(`${runtime.url}/__faults`, { method: "POST", body: JSON.stringify(wanted) });
+    },
     /** Runs what is run once a day, and waits for it. */
     async daily(): Promise<void> {
       const worker = await runtime.miniflare.getWorker() as unknown as { scheduled(event: { cron: string }): Promise<{ outcome: string }> };
@@ -144,7 +152,7 @@ export function freshAddress(): string {
   return `198.${18 + (addresses >> 16)}.${(addresses >> 8) & 255}.${addresses & 255}`;
 }
 
-export async function gateWorker({ settings, plans, secrets = {} }: Omit<GateOptions, "persist">): Promise<Worker> {
+export async function gateWorker({ settings, plans, secrets = {}, faulty = false }: Omit<GateOptions, "persist">): Promise<Worker> {
   if (!existsSync(`${build}/index.js`)) throw new Error("build/index.js is not there: run `make build` first");
   const text = Object.entries({ ...SECRETS, ...secrets }).filter((entry) => entry[1] !== undefined);
   return {
@@ -154,10 +162,11 @@ export async function gateWorker({ settings, plans, secrets = {} }: Omit<GateOpt
       name: "tollgate",
       compatibilityDate: COMPATIBILITY_DATE,
       manifest: {
-        mainModule: "index.js",
+        mainModule: faulty ? "faulty_platform.js" : "index.js",
         modulesRoot: build,
         modules: {
           "index.js": { type: "esm", contents: await readFile(`${build}/index.js`, "utf8") },
+          ...(faulty && { "faulty_platform.js": { type: "esm", contents: await readFile(FAULTY, "utf8") } }),
           "index_bg.wasm": { type: "wasm", contents: await readFile(`${build}/index_bg.wasm`) },
         },
       },
