@@ -9,7 +9,9 @@ mod stored;
 
 use serde::{Deserialize, Serialize};
 
-pub use account::{AccountCall, Attempt, Credit, CreditBook, End, LiveUsage, Refusal, Survey, ToAccount};
+pub use account::{
+    AccountCall, Attempt, Credit, CreditBook, End, LiveUsage, Refund, Refusal, Survey, ToAccount,
+};
 pub use names::{
     PLANS_OBJECT, account_object, challenge_object, key_object, payment_object, payment_of_receipt,
     receipt_id, request_object, transaction_object, trust_object,

@@ -13,6 +13,8 @@ mod client;
 use serde_json::{Value, json};
 use tollgate::bill::tally::Tally;
 use tollgate::config::table::Faults;
+use tollgate::contract::Refund;
+use tollgate::endpoint::EndpointName;
 use tollgate::limit::account::Account;
 use tollgate::limit::credit::order::{Cut, Done, Gift, Order, OrderKey};
 use tollgate::limit::credit::sale::CreditSale;
@@ -411,4 +413,28 @@ fn no_credits_are_sold_to_an_account_that_could_not_hold_the_block() {
         account.ordered(&rules(&plans), &grant(&nth.to_string(), 1, None), Millis::new(NOW)).0
     });
     assert_eq!(full.sell_credits(&rules(&plans), 1, Millis::new(NOW)), CreditSale::TooManyBlocks);
+}
+
+#[test]
+fn credits_of_a_request_that_the_origin_failed_come_back_and_were_not_spent() {
+    let endpoint = json!({
+        "credits": { "request": 2 }, "bucket": { "capacity": 1, "refill_rate": 1 }, "over_limit": "queue",
+    });
+    let mut client = with_credits(&endpoint, 5);
+    let admitted = client.passes(NOW, "");
+    let refund = Refund { tokens: admitted.paid, credits: admitted.credits };
+    assert_eq!(refund, Refund { tokens: Tokens::ZERO, credits: Tokens::whole(2) });
+    let back = |client: &mut Client, now| {
+        let account = client.account.clone();
+        let name = EndpointName::new(client::ENDPOINT);
+        client.account = account.given_back(&rules(&client.plans), &name, refund, Millis::new(now));
+    };
+    back(&mut client, NOW);
+    assert_eq!((balance(&client, NOW), total(&client.account).credits), (Tokens::whole(5), Tokens::ZERO));
+    // One that waited is charged at its turn, and then has it back.
+    let queued = client.passes(NOW, "");
+    assert_eq!((queued.wait, queued.credits), (Span::seconds(1), Tokens::whole(2)));
+    back(&mut client, NOW + 1000);
+    assert_eq!(balance(&client, NOW + 1000), Tokens::whole(5));
+    assert_eq!((total(&client.account).calls, total(&client.account).credits), (2, Tokens::ZERO));
 }

@@ -28,6 +28,9 @@ pub struct Usage {
     unflushed_since: Option<Millis>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     flushed_at: Option<Millis>,
+    /// Credits that were given back when the hour in which they were spent was closed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    unspent: BTreeMap<EndpointName, Tokens>,
 }
 
 impl Usage {
@@ -88,7 +91,39 @@ impl Usage {
 
     /// Counts prepaid credits that were spent.
     pub fn count_credits(&mut self, endpoint: &EndpointName, spent: Tokens, now: Millis) {
-        self.add(endpoint, &Tally { credits: spent, ..Tally::default() }, now);
+        let before = self.take_unspent(endpoint, spent);
+        let credits = spent.minus(before).unwrap_or_default();
+        self.add(endpoint, &Tally { credits, ..Tally::default() }, now);
+    }
+
+    /// Takes back that credits were spent. What the ledger has the last word of is taken off what is spent next.
+    pub fn uncount_credits(&mut self, endpoint: &EndpointName, credits: Tokens, now: Millis) {
+        self.unflushed_since.get_or_insert(now);
+        let mut left = credits;
+        let lines = self.hours.values_mut().rev().filter_map(|endpoints| endpoints.get_mut(endpoint));
+        for tally in lines {
+            let back = tally.credits.min(left);
+            tally.credits = tally.credits.minus(back).unwrap_or_default();
+            left = left.minus(back).unwrap_or_default();
+        }
+        self.revision = self.revision.saturating_add(1);
+        if left > Tokens::ZERO {
+            let owed = self.unspent.entry(endpoint.clone()).or_default();
+            *owed = owed.plus(left);
+        }
+    }
+
+    /// What of credits that are spent now was spent before, in an hour that is closed, and taken back since.
+    fn take_unspent(&mut self, endpoint: &EndpointName, spent: Tokens) -> Tokens {
+        let Some(owed) = self.unspent.remove(endpoint) else { return Tokens::ZERO };
+        match owed.minus(spent) {
+            Some(rest) if rest > Tokens::ZERO => {
+                self.unspent.insert(endpoint.clone(), rest);
+                spent
+            }
+            Some(_) => spent,
+            None => owed,
+        }
     }
 
     /// Counts what was promised and is to be paid later.
@@ -244,6 +279,26 @@ mod tests {
         usage.count_call(&name(), Millis::new(HOUR - 1));
         let line = usage.lines().next().unwrap();
         assert_eq!((line.hour, line.tally.calls), (Hour::new(1), 1));
+    }
+
+    #[test]
+    fn credits_that_come_back_were_not_spent_whatever_hour_the_ledger_has_closed() {
+        let spent =
+            |usage: &Usage| usage.lines().fold(Tokens::ZERO, |sum, line| sum.plus(line.tally.credits));
+        let mut usage = Usage::default();
+        usage.count_credits(&name(), Tokens::whole(5), Millis::new(HOUR - 1));
+        usage.count_credits(&name(), Tokens::whole(1), Millis::new(HOUR));
+        let revision = usage.revision();
+        usage.uncount_credits(&name(), Tokens::whole(4), Millis::new(HOUR));
+        assert_eq!((spent(&usage), usage.revision() > revision), (Tokens::whole(2), true));
+        usage.flushed(usage.revision(), Millis::new(2 * HOUR), Millis::new(2 * HOUR));
+        usage.uncount_credits(&name(), Tokens::whole(2), Millis::new(2 * HOUR));
+        usage.count_credits(&name(), Tokens::ONE, Millis::new(2 * HOUR));
+        assert_eq!(spent(&usage), Tokens::ZERO);
+        let stored = serde_json::to_string(&usage).unwrap();
+        assert!(stored.ends_with(r#""unspent":{"GET /cpu":1000000}}"#), "{stored}");
+        usage.count_credits(&name(), Tokens::whole(3), Millis::new(2 * HOUR));
+        assert_eq!(spent(&usage), Tokens::whole(2));
     }
 
     #[test]

@@ -72,9 +72,9 @@ pub enum AccountCall {
     /// A wallet signed that it owes this for the request; may that pass? None where the owner gave it no plan.
     /// `Option<Decision>`
     Pledge(Attempt, Amount),
-    /// The origin failed a paid request: its tokens are given back.
+    /// The origin failed a request: what was paid for and it took is given back.
     /// Answered with where the client stands then: a list of [`Standing`].
-    GiveBack(EndpointName, Tokens),
+    GiveBack(EndpointName, Refund),
     /// May this address administer with a token that is right, or try one that is wrong? [`bool`]
     TryAdmin(bool),
     /// May the key that asks do that? [`bool`]
@@ -129,6 +129,16 @@ pub struct Attempt {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 const fn is_false(value: &bool) -> bool {
     !*value
+}
+
+/// What a request took of things that were paid for, and gets back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refund {
+    /// Tokens of its endpoint's bucket.
+    pub tokens: Tokens,
+    /// Prepaid credits.
+    pub credits: Tokens,
 }
 
 /// A settled payment and what it adds.

@@ -8,8 +8,7 @@ use crate::client::key::KeyHash;
 use crate::contract::{AccountCall, Attempt, CreditBook, Done, LiveUsage, Refusal, Survey};
 use crate::endpoint::Target;
 use crate::limit::account::{Account, Rules};
-use crate::limit::allowance::BUCKET;
-use crate::limit::decision::{Decision, Grant, Verdict};
+use crate::limit::decision::{Decision, Verdict};
 use crate::time::Millis;
 
 /// What a call came to.
@@ -132,9 +131,8 @@ fn handle(account: Account, call: AccountCall, rules: &Rules<'_>, now: Millis) -
             let denied = !decision.as_ref().is_some_and(Decision::is_admitted);
             Handled { denied, ..answered(account, &decision) }
         }
-        AccountCall::GiveBack(endpoint, tokens) => {
-            let grant = Grant { limit: BUCKET.to_owned(), quantity: tokens };
-            let account = account.granted(rules, &endpoint, &grant, now);
+        AccountCall::GiveBack(endpoint, refund) => {
+            let account = account.given_back(rules, &endpoint, refund, now);
             let standings = account.standings_at(rules, &endpoint, now);
             answered(account, &standings)
         }

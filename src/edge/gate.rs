@@ -11,7 +11,7 @@ use super::{
 };
 use crate::client::AccountId;
 use crate::config::Discovery;
-use crate::contract::AccountCall;
+use crate::contract::{AccountCall, Refund};
 use crate::endpoint::{CanonicalPath, Target};
 use crate::fields;
 use crate::limit::decision::{Decision, Verdict};
@@ -162,8 +162,10 @@ pub(super) async fn forward(
         Ok(answer) => answer.status() >= 500,
         Err(problem) => problem.status >= 500,
     };
-    if failed && admitted.paid > Tokens::ZERO && exchange.settings.config.refund_on_error {
-        let call = AccountCall::GiveBack(decision.endpoint.clone(), admitted.paid);
+    let refund = Refund { tokens: admitted.paid, credits: admitted.credits };
+    let is_due = refund.tokens > Tokens::ZERO || refund.credits > Tokens::ZERO;
+    if failed && is_due && exchange.settings.config.refund_on_error {
+        let call = AccountCall::GiveBack(decision.endpoint.clone(), refund);
         let standings: Vec<Standing> = exchange.ask(account, call).await?;
         exchange.note(&standings, clock::now());
     }

@@ -84,7 +84,8 @@ impl<'a> Desk<'a> {
         let body = origin::read_body(self.exchange).await?;
         let service =
             Service { path: self.target.path.as_str().to_owned(), request_hash: sha256_label(&body) };
-        let (wallet, amount) = (AccountId::of_wallet(&signed.wallet), signed.offer.amount());
+        let decimals = self.exchange.settings.config.currency().1;
+        let (wallet, amount) = (AccountId::of_wallet(&signed.wallet), signed.offer.owed(decimals));
         let ttl = self.exchange.settings.config.receipt_ttl;
         let promise = Promise {
             account: wallet.clone(),

@@ -264,6 +264,21 @@ impl Credits {
         self
     }
 
+    /// Gives back up to `amount` of what was spent, and how much that was: first to the debt, then to the blocks that were
+    /// spent from last. What belonged to a block that has ended since is gone with it.
+    #[must_use]
+    pub fn given_back(mut self, amount: Tokens, now: Millis) -> (Self, Tokens) {
+        let settled = self.debt.min(amount);
+        self.debt = self.debt.minus(settled).unwrap_or_default();
+        let mut left = amount.minus(settled).unwrap_or_default();
+        for block in self.in_order(now).into_iter().rev() {
+            let back = block.amount.minus(block.remaining).unwrap_or_default().min(left);
+            block.remaining = block.remaining.plus(back);
+            left = left.minus(back).unwrap_or_default();
+        }
+        (self, amount.minus(left).unwrap_or_default())
+    }
+
     /// The credits without that block.
     #[must_use]
     pub fn without(mut self, id: &str) -> Self {
@@ -377,6 +392,23 @@ mod tests {
         assert_eq!(
             (expired.balance(NOW), expired.blocks()[0].expires_at),
             (Tokens::ZERO, Some(Millis::new(99 * DAY)))
+        );
+    }
+
+    #[test]
+    fn what_is_given_back_goes_to_what_was_spent_from_last_and_first_to_the_debt() {
+        let spent = four().charged(Tokens::whole(160), NOW);
+        assert_eq!(left(&spent), [("blk_d", 500), ("blk_c", 20), ("blk_b", 0), ("blk_a", 0)]);
+        let (credits, back) = spent.clone().given_back(Tokens::whole(15), NOW);
+        assert_eq!(back, Tokens::whole(15));
+        assert_eq!(left(&credits), [("blk_d", 500), ("blk_c", 30), ("blk_b", 5), ("blk_a", 0)]);
+        // What was of a block that has expired meanwhile is gone with it.
+        let (credits, back) = spent.given_back(Tokens::whole(160), Millis::new(101 * DAY));
+        assert_eq!((back, credits.balance(Millis::new(101 * DAY))), (Tokens::whole(60), Tokens::whole(80)));
+        let (credits, back) = four().charged(Tokens::whole(185), NOW).given_back(Tokens::whole(6), NOW);
+        assert_eq!(
+            (back, credits.debt(), credits.balance(NOW)),
+            (Tokens::whole(6), Tokens::ZERO, Tokens::ONE)
         );
     }
 

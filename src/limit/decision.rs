@@ -52,6 +52,9 @@ pub struct Admitted {
     /// Of its tokens, those that were paid for: given back when the origin fails.
     #[serde(default, skip_serializing_if = "is_default")]
     pub paid: Tokens,
+    /// The prepaid credits that it costs: given back when the origin fails.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub credits: Tokens,
     /// It is queued: it passes when this time is over, in order.
     #[serde(default, skip_serializing_if = "is_default")]
     pub wait: Span,

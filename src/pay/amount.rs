@@ -42,6 +42,19 @@ impl Amount {
         self.0.checked_add(other.0).map(Self)
     }
 
+    /// The same number of whole tokens where one has other decimals. What those cannot express is rounded up; what does not
+    /// fit stops at the largest amount.
+    #[must_use]
+    pub fn rescaled(self, from: u8, to: u8) -> Self {
+        let factor = 10_u128.checked_pow(u32::from(from.abs_diff(to)));
+        Self(match factor {
+            Some(factor) if to < from => self.0.div_ceil(factor),
+            Some(factor) => self.0.saturating_mul(factor),
+            None if to < from => u128::from(self.0 > 0),
+            None => self.0.saturating_mul(u128::MAX),
+        })
+    }
+
     /// The amount in whole tokens of `decimals` decimals, without trailing zeros: 1000 of 6 decimals is `0.001`.
     #[must_use]
     pub fn to_decimal(self, decimals: u8) -> String {
@@ -281,6 +294,22 @@ mod tests {
             assert_eq!(Amount::new(atomic).to_decimal(decimals), text);
         }
         assert_eq!(Amount::new(1).to_decimal(255), format!("0.{}1", "0".repeat(254)));
+    }
+
+    #[test]
+    fn the_same_money_in_other_decimals() {
+        let table = [
+            (1000, 6, 18, 1_000_000_000_000_000),
+            (1_000_000_000_000_000, 18, 6, 1000),
+            (1000, 6, 6, 1000),
+            (1001, 6, 4, 11),
+            (0, 18, 0, 0),
+            (1, 255, 0, 1),
+            (1, 0, 255, u128::MAX),
+        ];
+        for (amount, from, to, same) in table {
+            assert_eq!(Amount::new(amount).rescaled(from, to), Amount::new(same), "{amount} {from} {to}");
+        }
     }
 
     #[test]

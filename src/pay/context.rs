@@ -22,7 +22,7 @@ pub struct ContextOffer {
     message: SignedContext,
     chain_id: u64,
     network: String,
-    amount: Amount,
+    offer: Offer,
 }
 
 impl ContextOffer {
@@ -37,7 +37,7 @@ impl ContextOffer {
             nonce: nonce.to_owned(),
         };
         let chain_id = tender.network.chain_id();
-        Some(Self { message, chain_id, network: tender.network.caip2(), amount: offer.amount })
+        Some(Self { message, chain_id, network: tender.network.caip2(), offer: offer.clone() })
     }
 
     /// The member `paymentContext` of a 402.
@@ -52,10 +52,10 @@ impl ContextOffer {
         })
     }
 
-    /// What is owed for it.
+    /// What is owed for it, in the decimals that bills are written in.
     #[must_use]
-    pub const fn amount(&self) -> Amount {
-        self.amount
+    pub fn owed(&self, decimals: u8) -> Amount {
+        self.offer.counted(decimals)
     }
 
     /// The wallet that signed it. Any well-formed signature is some wallet's, so this alone lets nobody in.

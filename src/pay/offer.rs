@@ -196,6 +196,13 @@ impl Offer {
         Self { flow, ..self }
     }
 
+    /// The price as bills count it, in the decimals that they are written in. A price is the same number in every token
+    /// that it may be paid with.
+    #[must_use]
+    pub fn counted(&self, decimals: u8) -> Amount {
+        self.amount.rescaled(self.tender.decimals(), decimals)
+    }
+
     /// The price in whole tokens, without trailing zeros.
     #[must_use]
     pub fn price(&self) -> String {

@@ -85,6 +85,16 @@ test("a request costs credits, and without them it is refused, or degraded where
   assert.deepEqual((await usage(client))["credits"], { balance: "0", spent: "2" });
 });
 
+test("credits come back when the origin fails the request, and are not on the bill", async () => {
+  const { client } = await issue(gate, "unlucky");
+  await grant("key:unlucky", 3);
+  assert.equal((await client("/image?status=500")).status, 500);
+  assert.equal((await client("/image?fail")).status, 502);
+  await served(await client("/image"));
+  assert.equal((await client("/image?status=404")).status, 404, "an answer is one");
+  assert.deepEqual((await usage(client))["credits"], { balance: "1", spent: "2" });
+});
+
 test("what a request turns out to cost is a debt that the next block settles", async () => {
   const { client } = await issue(gate, "debtor");
   await grant("key:debtor", 2);

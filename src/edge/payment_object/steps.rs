@@ -8,6 +8,7 @@ use crate::edge::settings::Settings;
 use crate::edge::{authorization_search, clock, facilitator_client, ledger, objects, receipt_store};
 use crate::limit::decision::{Decision, Verdict};
 use crate::notice::{Kind, Sum};
+use crate::pay::amount::Amount;
 use crate::pay::chain::{Authorized, Finding};
 use crate::pay::purchase::{Event, Purchase, SettlementPolicy, State, Step};
 use crate::pay::receipt::Receipt;
@@ -60,7 +61,7 @@ impl Job<'_> {
                 Event::TransactionClaimed(free)
             }
             Step::Credit => {
-                let call = AccountCall::Credit(credit(purchase), request.take());
+                let call = AccountCall::Credit(credit(purchase, settings), request.take());
                 *decision = objects::account(env, owner, call).await?;
                 Event::Credited
             }
@@ -69,12 +70,12 @@ impl Job<'_> {
                 Event::Trusted(objects::payment(env, &trust_object(purchase)?, &call).await?)
             }
             Step::Advance => {
-                let call = AccountCall::Advance(credit(purchase), request.take());
+                let call = AccountCall::Advance(credit(purchase, settings), request.take());
                 *decision = objects::account(env, owner, call).await?;
                 Event::Credited
             }
             Step::TakeBack => {
-                tell(AccountCall::TakeBack(credit(purchase))).await.map(|_| Event::Withdrawn)?
+                tell(AccountCall::TakeBack(credit(purchase, settings))).await.map(|_| Event::Withdrawn)?
             }
             Step::TellTrust(news) => {
                 let at = purchase.settlement().map_or_else(clock::now, |settlement| settlement.at);
@@ -87,7 +88,7 @@ impl Job<'_> {
             Step::Record => {
                 ledger::put_payment(env, purchase, clock::now()).await?;
                 if purchase.state() == State::Unknown && wants_doubts(settings) {
-                    tell(AccountCall::Doubt(sum(purchase))).await?;
+                    tell(AccountCall::Doubt(sum(purchase, settings))).await?;
                 }
                 Event::Recorded(purchase.state())
             }
@@ -162,9 +163,9 @@ pub(super) fn policy(purchase: &Purchase, config: &PaymentConfig) -> SettlementP
     }
 }
 
-fn credit(purchase: &Purchase) -> Credit {
+fn credit(purchase: &Purchase, settings: &Settings) -> Credit {
     let (endpoint, grants) = purchase.goods();
-    let amount = purchase.payment().offer().amount;
+    let amount = counted(purchase, settings);
     Credit { payment: purchase.id(), endpoint: endpoint.clone(), grants: grants.to_vec(), amount }
 }
 
@@ -182,7 +183,12 @@ fn wants_doubts(settings: &Settings) -> bool {
     settings.config.webhook.as_ref().is_some_and(|webhook| webhook.events.has(Kind::PaymentUnknown))
 }
 
-fn sum(purchase: &Purchase) -> Sum {
+fn sum(purchase: &Purchase, settings: &Settings) -> Sum {
     let (endpoint, _) = purchase.goods();
-    Sum { payment: purchase.id(), endpoint: endpoint.clone(), amount: purchase.payment().offer().amount }
+    Sum { payment: purchase.id(), endpoint: endpoint.clone(), amount: counted(purchase, settings) }
+}
+
+/// What was paid, as bills count it: they add up payments in whatever token.
+fn counted(purchase: &Purchase, settings: &Settings) -> Amount {
+    purchase.payment().offer().counted(settings.config.currency().1)
 }

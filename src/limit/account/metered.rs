@@ -78,6 +78,23 @@ impl Account {
         }
     }
 
+    /// Takes back that a request was charged those credits.
+    pub(super) fn uncharge(
+        &mut self,
+        rules: &Rules<'_>,
+        endpoint: &EndpointName,
+        credits: Tokens,
+        now: Millis,
+    ) {
+        if credits > Tokens::ZERO {
+            // One that waited in a queue is charged at its turn, which has come.
+            self.settle_turns(rules, now);
+            let (after, given_back) = std::mem::take(&mut self.credits).given_back(credits, now);
+            self.credits = after;
+            self.usage.uncount_credits(endpoint, given_back, now);
+        }
+    }
+
     /// Adds credits that a payment bought; they never expire.
     pub(super) fn bought(mut self, payment: &PaymentId, amount: Tokens, now: Millis) -> Self {
         let block = Block {

@@ -1,11 +1,12 @@
 //! What an account knows of payments: those on their way, those it was credited, and those that failed.
 
 use super::{Account, Rules};
-use crate::contract::Credit;
+use crate::contract::{Credit, Refund};
 use crate::endpoint::EndpointName;
-use crate::limit::allowance::Allowance;
+use crate::limit::allowance::{Allowance, BUCKET};
 use crate::limit::credit::CREDITS;
 use crate::limit::decision::Grant;
+use crate::limit::tokens::Tokens;
 use crate::notice::{Occurrence, Sum};
 use crate::pay::x402::PaymentId;
 use crate::time::{Millis, Span};
@@ -90,6 +91,23 @@ impl Account {
             // The plan changed since: what was paid for is kept for when it has the endpoint again.
             None => self.allowances.remove(name).unwrap_or_default(),
         }
+    }
+
+    /// Gives back what a request took of what was paid for: the origin failed it.
+    #[must_use]
+    pub fn given_back(
+        mut self,
+        rules: &Rules<'_>,
+        endpoint: &EndpointName,
+        refund: Refund,
+        now: Millis,
+    ) -> Self {
+        if refund.tokens > Tokens::ZERO {
+            let grant = Grant { limit: BUCKET.to_owned(), quantity: refund.tokens };
+            self = self.granted(rules, endpoint, &grant, now);
+        }
+        self.uncharge(rules, endpoint, refund.credits, now);
+        self
     }
 
     /// Forgets a credited payment whose object will never repeat it.
