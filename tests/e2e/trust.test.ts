@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { exactly, exhaust, problem, served, tokens } from "./rig/answers.ts";
+import { cancel } from "./rig/by_hand.ts";
 import type { Wallet } from "./rig/chain.ts";
 import { headerV2, offerV2, payingV2, signV2 } from "./rig/clients.ts";
 import type { Fetch } from "./rig/clients.ts";
@@ -171,6 +172,21 @@ test("a settlement that fails takes the credit back below nothing, ends the trus
   const next = await served(await pay(payer));
   assert.ok(next.headers.has("payment-response"));
   await exactly(payer.client, 3);
+});
+
+test("who cancels the authorization after it was verified loses the credit and the trust: a real facilitator cannot settle it", async () => {
+  const payer = await trusted();
+  const payment = await signV2(payer.wallet, offerV2(await payer.client("/cpu")));
+  const settling = heldSettlement();
+  await served(await payer.client("/cpu", { headers: headerV2(payment) }));
+  await settling.asked;
+  await cancel(world.chain, payer.wallet, (payment.payload as any).authorization.nonce);
+  settling.then(honest);
+  await eventually("it is taken back", async () => (await payments(payer.account, "taken-back")).length > 0 ? true : undefined);
+  assert.equal(await world.chain.balance(payer.wallet.address), 998_000n);
+  const owing = await tokens(payer.client);
+  assert.ok(owing <= -0.9 && owing >= -1, `${owing}: one was used`);
+  assert.ok((await served(await pay(payer))).headers.has("payment-response"), "a stranger is settled first");
 });
 
 test("the same payment buys nothing while it is being settled, and nothing after it failed", async () => {
