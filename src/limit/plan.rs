@@ -37,6 +37,8 @@ pub struct Endpoint {
     pattern: Pattern,
     /// What holds there.
     pub policy: Policy,
+    /// What is written there and does nothing, each with what it would need.
+    pub without_effect: Vec<(&'static str, &'static str)>,
 }
 
 impl Plans {
@@ -152,8 +154,9 @@ impl Endpoint {
 
     fn read(name: &str, full: &str, value: &Value, faults: &mut Faults) -> Option<Self> {
         let pattern = Pattern::parse(name).map_err(|message| faults.add(full, message)).ok();
-        let policy = Policy::read(full, value, faults);
-        Some(Self { name: EndpointName::new(name), pattern: pattern?, policy: policy? })
+        let policy = Policy::read(full, value, faults)?;
+        let without_effect = strategy::without_effect(value, &policy);
+        Some(Self { name: EndpointName::new(name), pattern: pattern?, policy, without_effect })
     }
 }
 

@@ -51,6 +51,9 @@ impl Advice<'_> {
         if let Some(bucket) = &policy.bucket {
             self.on_bucket(policy, bucket);
         }
+        for (member, needs) in &endpoint.without_effect {
+            self.add(member, format!("has no effect without {needs}"));
+        }
         self.on_windows(policy);
         if let Some(price) = policy.per_call {
             self.on_price(price, "call");
@@ -215,6 +218,36 @@ mod tests {
             ),
         ] {
             assert_eq!(of_endpoint(&endpoint), told.into_iter().collect::<Vec<_>>(), "{endpoint}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_and_does_nothing_is_told() {
+        let bucket = json!({ "capacity": 4, "refill_rate": 1 });
+        assert_eq!(
+            of_endpoint(
+                &json!({ "bucket": bucket, "price": "0.01", "refill": 4, "max_wait": "5s", "max_queue": 3, "degrade_to": "/x" })
+            ),
+            [
+                "price: has no effect without `over_limit: pay`",
+                "refill: has no effect without `over_limit: pay`",
+                "max_wait: has no effect without `over_limit: queue`",
+                "max_queue: has no effect without `over_limit: queue`",
+                "degrade_to: has no effect without `over_limit: degrade`",
+            ]
+        );
+        assert_eq!(
+            of_endpoint(&json!({ "max_concurrent": 1, "cost": 2 })),
+            ["cost: has no effect without a bucket"]
+        );
+        for working in [
+            json!({ "bucket": bucket, "over_limit": "pay", "price": "0.01", "refill": 4, "cost": 2 }),
+            json!({ "payment": "always", "price": "0.01" }),
+            json!({ "quotas": [{ "period": "day", "limit": 5, "over_quota": "402" }], "price": "0.01" }),
+            json!({ "bucket": bucket, "over_limit": "queue", "max_wait": "5s", "max_queue": 3 }),
+            json!({ "bucket": bucket, "over_limit": "degrade", "degrade_to": "/x" }),
+        ] {
+            assert_eq!(of_endpoint(&working), Vec::<String>::new(), "{working}");
         }
     }
 

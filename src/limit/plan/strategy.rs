@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::limits::positive;
-use super::policy::{OverLimit, QueuePolicy, Sale};
+use super::policy::{OverLimit, Policy, QueuePolicy, Sale};
 use crate::config::table::{Faults, Table, count, parsed, text};
 use crate::config::{base_url, positive_span};
 use crate::endpoint::CanonicalPath;
@@ -55,6 +55,23 @@ pub(super) fn read_over_limit(
             None
         }
     }
+}
+
+/// The members of an endpoint that do nothing, each with what it would need.
+pub(super) fn without_effect(written: &Value, policy: &Policy) -> Vec<(&'static str, &'static str)> {
+    let sells = policy.sale().is_some();
+    let queues = matches!(policy.over_limit, OverLimit::Queue(_));
+    let degrades = matches!(policy.over_limit, OverLimit::Degrade(_));
+    let members = [
+        ("cost", policy.bucket.is_some(), "a bucket"),
+        ("price", sells || policy.per_call.is_some(), "`over_limit: pay`"),
+        ("refill", sells, "`over_limit: pay`"),
+        ("max_wait", queues, "`over_limit: queue`"),
+        ("max_queue", queues, "`over_limit: queue`"),
+        ("degrade_to", degrades, "`over_limit: degrade`"),
+    ];
+    let idle = members.into_iter().filter(|(member, works, _)| !works && written.get(member).is_some());
+    idle.map(|(member, _, needs)| (member, needs)).collect()
 }
 
 fn degrade_to(value: &Value) -> Result<String, String> {
