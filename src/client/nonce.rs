@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_session_token_is_no_nonce() {
-        let token = key().issue(&"ip:203.0.113.7".parse().unwrap(), Millis::new(1000));
+        let token = key().issue(&"ip:203.0.113.7".parse().unwrap(), None, Millis::new(1000));
         assert_eq!(key().nonce_expires(ORIGIN, &token), None);
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::AccountId;
+use super::key::KeyHash;
 use crate::time::{Millis, Span};
 
 /// How long a session token is good: 24 h.
@@ -55,6 +56,17 @@ impl Purpose {
 struct Claims {
     account: AccountId,
     expires: Millis,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<KeyHash>,
+}
+
+/// Who holds a session token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The account that it names.
+    pub account: AccountId,
+    /// The API key that it was handed out to, if it was to one: it is good as long as that is.
+    pub key: Option<KeyHash>,
 }
 
 /// Why a session token names nobody.
@@ -64,6 +76,8 @@ pub enum SessionError {
     Forged,
     /// Its time is over.
     Expired,
+    /// The key that it was handed out to is good no longer.
+    Revoked,
 }
 
 impl SessionError {
@@ -73,6 +87,7 @@ impl SessionError {
         match self {
             Self::Forged => "invalid_session",
             Self::Expired => "expired_session",
+            Self::Revoked => "revoked_session",
         }
     }
 }
@@ -82,6 +97,7 @@ impl fmt::Display for SessionError {
         f.write_str(match self {
             Self::Forged => "the session token is not one of this gate, or was damaged",
             Self::Expired => "the session token has expired; sign in or pay to get a new one",
+            Self::Revoked => "the session token was handed out to an API key that has been revoked",
         })
     }
 }
@@ -102,22 +118,24 @@ impl SessionKey {
         Hmac::new_from_slice(&bytes).map(Self).map_err(|error| error.to_string())
     }
 
-    /// A token for whoever pays into or proves itself as `account`; good until `expires`.
+    /// A token for whoever pays into or proves itself as `account`; good until `expires`, and as long as the key is that it
+    /// is handed out to.
     #[must_use]
-    pub fn issue(&self, account: &AccountId, expires: Millis) -> String {
-        let claims = serde_json::to_vec(&Claims { account: account.clone(), expires }).unwrap_or_default();
+    pub fn issue(&self, account: &AccountId, key: Option<KeyHash>, expires: Millis) -> String {
+        let claims = Claims { account: account.clone(), expires, key };
+        let claims = serde_json::to_vec(&claims).unwrap_or_default();
         let body = URL_SAFE_NO_PAD.encode(claims);
         let tag = self.mac(Purpose::Session, &body).finalize().into_bytes();
         format!("{body}.{}", URL_SAFE_NO_PAD.encode(tag))
     }
 
-    /// The account that a token names.
+    /// Who holds a token. Whether the key is still good, only its account knows.
     ///
     /// # Errors
     /// The token is forged, damaged or expired.
-    pub fn account(&self, token: &str, now: Millis) -> Result<AccountId, SessionError> {
-        let claims = self.claims(token).ok_or(SessionError::Forged)?;
-        if now < claims.expires { Ok(claims.account) } else { Err(SessionError::Expired) }
+    pub fn holder(&self, token: &str, now: Millis) -> Result<Holder, SessionError> {
+        let Claims { account, expires, key } = self.claims(token).ok_or(SessionError::Forged)?;
+        if now < expires { Ok(Holder { account, key }) } else { Err(SessionError::Expired) }
     }
 
     fn claims(&self, token: &str) -> Option<Claims> {
@@ -145,6 +163,7 @@ impl SessionKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::key::ApiKey;
 
     fn key() -> SessionKey {
         SessionKey::from_hex(&"07".repeat(32)).unwrap()
@@ -153,29 +172,39 @@ mod tests {
     #[test]
     fn a_session_token_names_its_account_until_it_expires() {
         let account: AccountId = "ip:203.0.113.7".parse().unwrap();
-        let token = key().issue(&account, Millis::new(1000));
-        assert_eq!(key().account(&token, Millis::new(999)), Ok(account));
-        assert_eq!(key().account(&token, Millis::new(1000)), Err(SessionError::Expired));
+        let token = key().issue(&account, None, Millis::new(1000));
+        assert_eq!(key().holder(&token, Millis::new(999)), Ok(Holder { account, key: None }));
+        assert_eq!(key().holder(&token, Millis::new(1000)), Err(SessionError::Expired));
+    }
+
+    #[test]
+    fn a_session_token_names_the_key_that_it_was_handed_out_to() {
+        let (account, hash): (AccountId, _) = ("key:acme".parse().unwrap(), ApiKey::new([1; 32]).hash());
+        let token = key().issue(&account, Some(hash.clone()), Millis::new(1000));
+        assert_eq!(key().holder(&token, Millis::new(0)), Ok(Holder { account, key: Some(hash) }));
     }
 
     #[test]
     fn a_forged_session_token_names_nobody() {
-        let token = key()
-            .issue(&"wallet:0xabababababababababababababababababababab".parse().unwrap(), Millis::new(1000));
+        let token = key().issue(
+            &"wallet:0xabababababababababababababababababababab".parse().unwrap(),
+            None,
+            Millis::new(1000),
+        );
         let (body, tag) = token.split_once('.').unwrap();
         let other = SessionKey::from_hex(&"08".repeat(32)).unwrap();
-        assert_eq!(other.account(&token, Millis::new(999)), Err(SessionError::Forged));
+        assert_eq!(other.holder(&token, Millis::new(999)), Err(SessionError::Forged));
         let altered =
             [format!("{body}A.{tag}"), format!("{body}.{}", &tag[1..]), body.to_owned(), String::new()];
         for token in altered {
-            assert_eq!(key().account(&token, Millis::new(0)), Err(SessionError::Forged), "{token}");
+            assert_eq!(key().holder(&token, Millis::new(0)), Err(SessionError::Forged), "{token}");
         }
     }
 
     /// Computed with Python's `hmac`, too.
     #[test]
     fn the_form_of_a_token_is_pinned() {
-        let token = key().issue(&"ip:203.0.113.7".parse().unwrap(), Millis::new(1000));
+        let token = key().issue(&"ip:203.0.113.7".parse().unwrap(), None, Millis::new(1000));
         assert_eq!(
             token,
             "eyJhY2NvdW50IjoiaXA6MjAzLjAuMTEzLjciLCJleHBpcmVzIjoxMDAwfQ.YaWKhhVSi7Dtvm_ETnWzmeRnvv7LP3gqUWWItv0QajQ"

@@ -48,8 +48,8 @@ pub(super) struct Exchange {
     /// Set when the request passes degraded.
     pub(super) degraded: Cell<bool>,
     standings: RefCell<(Vec<Standing>, Millis)>,
-    /// The key that the request brought, and whose it is.
-    key: RefCell<Option<(AccountId, KeyHash)>>,
+    /// The key in whose name the request comes, and whose it is.
+    key: RefCell<Option<(AccountId, KeyHash, BroughtBy)>>,
     /// Whose session token the answer hands out.
     session_for: RefCell<Option<AccountId>>,
     /// Why the request's proof of who sent it proves nothing, if it brought one.
@@ -60,6 +60,15 @@ pub(super) struct Exchange {
     session: RefCell<Option<(Challenge, Hash32)>>,
     /// What a successful answer carries in `Payment-Receipt`.
     payment_receipt: RefCell<Option<String>>,
+}
+
+/// What brings the key in whose name a request comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BroughtBy {
+    /// A field of the request: the client has the key.
+    Field,
+    /// A session token that was handed out to it.
+    Token,
 }
 
 /// The problem of a key that is not good here, or no longer.
@@ -124,8 +133,7 @@ impl Exchange {
         account: &AccountId,
         call: AccountCall,
     ) -> Outcome<T> {
-        let is_of = |owner: &AccountId| owner == account || account.owner().as_ref() == Some(owner);
-        let key = self.key.borrow().as_ref().filter(|(owner, _)| is_of(owner)).map(|(_, key)| key.clone());
+        let key = self.key_of(account);
         let answer = objects::account_with_key(&self.env, account, key, call).await;
         self.ours(answer)?.map_err(|refusal| match refusal {
             Refusal::UnknownKey => unknown_key(),
@@ -133,9 +141,20 @@ impl Exchange {
         })
     }
 
-    /// Notes the key that the request brought, and whose it is.
-    pub(super) fn note_key(&self, key: Option<(AccountId, KeyHash)>) {
-        self.key.replace(key);
+    /// Notes the key in whose name the request comes, whose it is, and what brought it.
+    pub(super) fn note_key(&self, owner: AccountId, key: KeyHash, by: BroughtBy) {
+        self.key.replace(Some((owner, key, by)));
+    }
+
+    /// Forgets the key in whose name the request came: what brought it, if there was one.
+    pub(super) fn forget_key(&self) -> Option<BroughtBy> {
+        self.key.take().map(|(_, _, by)| by)
+    }
+
+    /// The key in whose name the request comes, where the account is the key's or a session of that.
+    fn key_of(&self, account: &AccountId) -> Option<KeyHash> {
+        let is_of = |owner: &AccountId| owner == account || account.owner().as_ref() == Some(owner);
+        self.key.borrow().as_ref().filter(|(owner, ..)| is_of(owner)).map(|(_, key, _)| key.clone())
     }
 
     /// The request, as its account is asked about it.
@@ -239,7 +258,10 @@ impl Exchange {
         let (Some(keys), Some(account)) = (&self.settings.keys, &*self.session_for.borrow()) else {
             return Ok(());
         };
-        fields.set(SESSION, &keys.sessions.issue(account, clock::now().plus(SESSION_LIFE)))?;
+        fields.set(
+            SESSION,
+            &keys.sessions.issue(account, self.key_of(account), clock::now().plus(SESSION_LIFE)),
+        )?;
         make_private(fields)
     }
 }

@@ -7,9 +7,10 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use worker::Result;
 
-use super::exchange::{Exchange, Outcome, unknown_key};
+use super::exchange::{BroughtBy, Exchange, Outcome, unknown_key};
 use super::{clock, keys, mpp, presented, session};
 use crate::client::key::{ApiKey, Scope};
+use crate::client::session::{Holder, SessionError};
 use crate::client::session_name::SessionName;
 use crate::client::sign_in::{EXTENSION, RelyingParty, SignInError};
 use crate::client::{AccountId, Kind, SessionKey};
@@ -29,16 +30,24 @@ pub(super) async fn ask<T: DeserializeOwned>(
     exchange: &Exchange,
     call: AccountCall,
 ) -> Outcome<(AccountId, T)> {
-    let account = account(exchange).await?;
-    match exchange.ask(&account, call.clone()).await {
-        // Only the account itself knows that a key was revoked.
-        Err(problem) if problem.kind == ProblemKind::UnknownKey && tolerates_unknown_keys(exchange) => {
-            exchange.note_key(None);
-            let account = in_session(exchange, without_key(exchange).await?)?;
-            let answer = exchange.ask(&account, call).await?;
-            Ok((account, answer))
+    let mut account = account(exchange).await?;
+    loop {
+        match exchange.ask(&account, call.clone()).await {
+            // Only the account itself knows that a key was revoked.
+            Err(problem) if problem.kind == ProblemKind::UnknownKey => {
+                account = match exchange.forget_key() {
+                    Some(BroughtBy::Token) => {
+                        let error = SessionError::Revoked;
+                        nobody(exchange, error.reason(), &error).unwrap_or_else(|| address(exchange))
+                    }
+                    Some(BroughtBy::Field) if tolerates_unknown_keys(exchange) => {
+                        in_session(exchange, without_key(exchange).await?)?
+                    }
+                    Some(BroughtBy::Field) | None => return Err(problem),
+                };
+            }
+            answer => return Ok((account, answer?)),
         }
-        answer => Ok((account, answer?)),
     }
 }
 
@@ -94,7 +103,7 @@ async fn key(exchange: &Exchange) -> Outcome<Option<AccountId>> {
     };
     match known {
         Some((account, hash)) => {
-            exchange.note_key(Some((account.clone(), hash)));
+            exchange.note_key(account.clone(), hash, BroughtBy::Field);
             Ok(Some(account))
         }
         None if tolerates_unknown_keys(exchange) => Ok(None),
@@ -156,8 +165,14 @@ fn token(exchange: &Exchange) -> Option<AccountId> {
     let key = session_key(exchange)?;
     let cookie = || split_cookie(&exchange.header("Cookie")?).1;
     let token = exchange.header(SESSION).or_else(cookie)?;
-    match key.account(&token, clock::now()) {
-        Ok(account) => Some(account),
+    match key.holder(&token, clock::now()) {
+        Ok(Holder { account, key }) => {
+            if let Some(key) = key {
+                let owner = account.owner().unwrap_or_else(|| account.clone());
+                exchange.note_key(owner, key, BroughtBy::Token);
+            }
+            Some(account)
+        }
         Err(error) => nobody(exchange, error.reason(), &error),
     }
 }
