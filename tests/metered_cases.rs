@@ -15,7 +15,7 @@ use tollgate::bill::tally::Tally;
 use tollgate::config::table::Faults;
 use tollgate::contract::Refund;
 use tollgate::endpoint::EndpointName;
-use tollgate::limit::account::Account;
+use tollgate::limit::account::{Account, StoredAccount};
 use tollgate::limit::credit::order::{Cut, Done, Gift, Order, OrderKey};
 use tollgate::limit::credit::sale::CreditSale;
 use tollgate::limit::credit::{BlockId, CREDITS};
@@ -213,6 +213,56 @@ fn what_was_paid_for_in_a_quota_is_not_lost_while_the_plan_lacks_it() {
     client.pays(NOW, &grants);
     client.plans = plans(&endpoint);
     assert_eq!(client.standing(NOW, "request-day").remaining, 10);
+}
+
+#[test]
+fn what_was_paid_for_in_a_window_is_not_lost_while_the_plan_lacks_it_and_ends_with_it() {
+    for (kind, name, end) in [
+        ("fixed_windows", "request-3600s", 1_700_002_800_000),
+        ("sliding_windows", "request-3600s-sliding", 1_700_002_800_000),
+    ] {
+        let endpoint =
+            json!({ kind: [{ "window": "1h", "limit": 5 }], "over_limit": "pay", "price": "0.001" });
+        let mut client = Client::new(&endpoint);
+        client.passes(NOW, "request=5");
+        let grants = client.is_denied(NOW, "").offer.unwrap().grants;
+        // Another life of the account, and the plan without the window, and then without the endpoint.
+        client.account = Account::new("ip:203.0.113.7".parse().unwrap(), "life".to_owned());
+        client.plans = plans(&json!({}));
+        client.pays(NOW, &grants);
+        client.passes(NOW + 1, "");
+        client.account = client.account.clone().acknowledge(&client::credit(1, &grants).payment);
+        client.plans = Plans::default();
+        client.account = client.account.clone().tidied(&rules(&client.plans), Millis::new(NOW + 2));
+        assert!(client.account.is_precious(&rules(&client.plans)), "{name}");
+        client.plans = plans(&endpoint);
+        assert_eq!(client.standing(NOW + 2, name).remaining, 10);
+        // Nothing is kept of it when its hour is over.
+        client.plans = Plans::default();
+        let gone = client.account.clone().tidied(&rules(&client.plans), Millis::new(end));
+        assert!(!gone.is_precious(&rules(&client.plans)), "{name}");
+    }
+}
+
+#[test]
+fn a_queued_request_that_goes_beyond_a_quota_at_its_turn_and_at_its_end_is_one_such_call() {
+    let mut client = Client::new(&json!({
+        "bucket": { "capacity": 1, "refill_rate": 1 }, "over_limit": "queue", "max_concurrent": 9,
+        "quotas": [
+            { "period": "day", "limit": 1, "over_quota": "overage", "overage_price": "0.001" },
+            { "period": "day", "limit": 0, "unit_type": "token", "over_quota": "overage", "overage_price": "0.001" },
+        ],
+    }));
+    client.passes(NOW, "");
+    let queued = client.passes(NOW, "");
+    assert_eq!((queued.wait, queued.beyond), (Span::seconds(1), false));
+    client.account = client.account.clone().tidied(&rules(&client.plans), Millis::new(NOW + 1500));
+    let stored = serde_json::to_value(StoredAccount::V1(client.account.clone())).unwrap();
+    assert_eq!(stored["v1"]["allowances"][client::ENDPOINT]["beyond"], json!({ "2": NOW + 1000 }));
+    client.ends(NOW + 2000, 2, "token=5");
+    client.ends(NOW + 2000, 1, "token=5");
+    let overage = total(&client.account).overage;
+    assert_eq!((overage.calls, overage.charge()), (2, Amount::new(11_000)));
 }
 
 #[test]

@@ -185,7 +185,9 @@ impl Account {
             _ => decide(allowance, policy, &need, purse.as_ref(), &attempt.request, now),
         };
         if let Verdict::Admitted(admitted) = &mut verdict {
-            admitted.beyond = !beyond.is_empty() && !admitted.degraded;
+            // Of one that waits, its turn will tell.
+            let passes_now = !admitted.degraded && admitted.wait == Span::ZERO;
+            admitted.beyond = passes_now && !beyond.is_empty();
         }
         let verdict = self.with_terms(verdict, rules, now);
         match &verdict {
@@ -287,9 +289,11 @@ impl Account {
     pub fn end(mut self, rules: &Rules<'_>, end: &End, now: Millis) -> Self {
         self.usage.count_units(&end.endpoint, &end.units, now);
         if let Some(endpoint) = rules.endpoint(&end.endpoint) {
-            let allowance = self.take_allowance(endpoint, rules, now).freed(&end.request);
+            let allowance = self.take_allowance(endpoint, rules, now);
+            let is_counted = end.beyond || allowance.went_beyond(&end.request);
+            let allowance = allowance.freed(&end.request);
             let beyond = allowance.beyond(&endpoint.policy, &end.units);
-            self.count_beyond(&endpoint.name, &beyond, !end.beyond, rules, now);
+            self.count_beyond(&endpoint.name, &beyond, !is_counted, rules, now);
             self.charge(&endpoint.name, credit::cost(&endpoint.policy.credits, &end.units), now);
             self.allowances.insert(endpoint.name.clone(), allowance.with_units(&endpoint.policy, &end.units));
             self.tell_metered(rules, endpoint, now);

@@ -18,7 +18,7 @@ use super::slots::Slots;
 use super::standing::Standing;
 use super::tokens::Tokens;
 use super::units::Units;
-use super::window::Window;
+use super::window::{Window, WindowPolicy};
 use crate::pay::amount::Price;
 use crate::time::{Millis, Span};
 use queue::Reservation;
@@ -28,6 +28,9 @@ pub use queue::{NoTurn, Turn};
 
 /// The moment at which a request may pass is looked for in at most so many steps; each one passes a limit that denies.
 pub(super) const LOOKS_AHEAD: u32 = 64;
+
+/// How long the end of a request that went beyond a quota is waited for: an hour.
+const ENDS_WITHIN: Span = Span::seconds(3600);
 
 /// What goes beyond a quota that lets it pass for a price.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +60,9 @@ pub struct Allowance {
     slots: Slots,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     queue: Vec<Reservation>,
+    /// Requests that waited for their turn, went beyond a quota at it, and have not ended: when their turn was.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    beyond: BTreeMap<String, Millis>,
 }
 
 /// A limit that denies, by name, and how long it does.
@@ -85,11 +91,14 @@ impl Allowance {
     pub fn settled(mut self, policy: &Policy, now: Millis) -> (Self, Vec<Turn>) {
         let due = self.queue.iter().take_while(|reservation| reservation.turn <= now).count();
         let mut turns = Vec::with_capacity(due);
-        for Reservation { turn, need, .. } in self.queue.drain(..due).collect::<Vec<_>>() {
+        for Reservation { request, turn, need } in self.queue.drain(..due).collect::<Vec<_>>() {
             self = self.brought_to(policy, turn);
             let beyond = self.beyond(policy, &need.units);
             self = self.counted(policy, &need, turn);
-            turns.push(Turn { at: turn, need, beyond });
+            if !beyond.is_empty() && policy.counts_ends() {
+                self.beyond.insert(request.clone(), turn);
+            }
+            turns.push(Turn { request, at: turn, need, beyond });
         }
         (self.brought_to(policy, now), turns)
     }
@@ -105,7 +114,9 @@ impl Allowance {
             let state = self.windows.remove(&window.name).unwrap_or_default();
             self.windows.insert(window.name.clone(), state.at(window, now));
         }
-        self.windows.retain(|name, _| policy.windows.iter().any(|window| window.name == *name));
+        // What was paid for in a window that the plan does not have now counts should it have it again before it ends.
+        let of_plan = |name: &str| policy.windows.iter().any(|window| window.name == name);
+        self.windows.retain(|name, window| of_plan(name) || paid_window_left(name, window, now) > Span::ZERO);
         for quota in &policy.quotas {
             self.quotas.entry(quota.name.clone()).or_insert(quota.unused());
         }
@@ -116,7 +127,14 @@ impl Allowance {
             .filter(|(name, quota)| quota.until_forgotten(now) > Span::ZERO || policy.quota(name).is_some())
             .collect();
         self.slots = self.slots.at(now);
+        self.beyond.retain(|_, turn| now.since(*turn) < ENDS_WITHIN);
         self
+    }
+
+    /// Whether a request waited for its turn and went beyond a quota at it.
+    #[must_use]
+    pub fn went_beyond(&self, request: &str) -> bool {
+        self.beyond.contains_key(request)
     }
 
     /// The limits that deny, of an allowance brought up to `now`; none when the request may pass.
@@ -213,6 +231,7 @@ impl Allowance {
     pub fn freed(mut self, request: &str) -> Self {
         self.slots = self.slots.free(request);
         self.queue.retain(|reservation| reservation.request != request);
+        self.beyond.remove(request);
         self
     }
 
@@ -232,6 +251,8 @@ impl Allowance {
             *window = window.extend(quantity);
         } else if let Some(quota) = self.quotas.get_mut(limit) {
             *quota = quota.extend(quantity);
+        } else if let Some(gone) = WindowPolicy::named(limit) {
+            self.windows.insert(limit.to_owned(), Window::default().at(&gone, now).extend(quantity));
         } else if let Some(unused) = Quota::named(limit) {
             // The plan changed since: what was paid for counts when it has the quota again.
             self.quotas.insert(limit.to_owned(), unused.at(now).extend(quantity));
@@ -292,4 +313,10 @@ impl Allowance {
 #[must_use]
 pub fn longest(deniers: &[Denier]) -> Option<Wait> {
     deniers.iter().map(|denier| denier.wait).reduce(Wait::longer)
+}
+
+/// How long what was paid for in a window can still be used, whatever the plan says of it.
+fn paid_window_left(name: &str, window: &Window, now: Millis) -> Span {
+    let policy = WindowPolicy::named(name).filter(|_| window.extra() > Tokens::ZERO);
+    policy.map_or(Span::ZERO, |policy| window.left(&policy, now))
 }

@@ -45,6 +45,31 @@ pub struct WindowPolicy {
     pub motion: Motion,
 }
 
+impl WindowPolicy {
+    /// A window of a plan: its name says what it counts, how long it is, and whether it slides.
+    #[must_use]
+    pub fn new(unit: &str, length: Span, limit: Tokens, motion: Motion) -> Self {
+        let suffix = if motion == Motion::Sliding { SLIDING } else { "" };
+        Self { name: format!("{unit}-{length}{suffix}"), unit: unit.to_owned(), length, limit, motion }
+    }
+
+    /// The window of that name where the plan has none: it allows nothing beside what was paid for. `None` for another
+    /// limit's name.
+    #[must_use]
+    pub fn named(limit: &str) -> Option<Self> {
+        let (name, motion) = match limit.strip_suffix(SLIDING) {
+            Some(name) => (name, Motion::Sliding),
+            None => (limit, Motion::Fixed),
+        };
+        let (unit, length) = name.rsplit_once('-')?;
+        let length: Span = length.parse().ok().filter(|length| *length > Span::ZERO)?;
+        Some(Self::new(unit, length, Tokens::ZERO, motion))
+    }
+}
+
+/// How the name of a sliding window ends.
+const SLIDING: &str = "-sliding";
+
 /// The state of a window.
 ///
 /// Invariant: `index` never goes back.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Allowance;
+use super::{Allowance, paid_window_left};
 use crate::limit::bucket::Wait;
 use crate::limit::plan::Policy;
 use crate::limit::quota::Quota;
@@ -28,12 +28,11 @@ impl Allowance {
     /// How long until nothing of it is left to remember where the plan does not have the endpoint any more.
     #[must_use]
     pub fn until_forgotten(&self, now: Millis) -> Wait {
-        let quotas = self.quotas.values().map(|quota| quota.until_forgotten(now)).max().unwrap_or_default();
-        if (Self { quotas: BTreeMap::new(), ..self.clone() }).is_precious(None) {
-            Wait::Never
-        } else {
-            Wait::For(quotas)
-        }
+        let quotas = self.quotas.values().map(|quota| quota.until_forgotten(now));
+        let windows = self.windows.iter().map(|(name, window)| paid_window_left(name, window, now));
+        let ends = quotas.chain(windows).max().unwrap_or_default();
+        let lasting = Self { quotas: BTreeMap::new(), windows: BTreeMap::new(), ..self.clone() };
+        if lasting.is_precious(None) { Wait::Never } else { Wait::For(ends) }
     }
 
     /// How long until every limit is whole again, of an allowance brought up to `now`; never while tokens are paid for.
@@ -46,9 +45,11 @@ impl Allowance {
         let bucket = bucket.map_or(Wait::For(Span::ZERO), |(bucket, policy)| bucket.until_whole(policy, now));
         let windows = policy.windows.iter().filter(|window| !self.window(&window.name).is_whole());
         let windows = windows.map(|window| self.window(&window.name).reset_after(window, now));
+        let gone = self.windows.iter().map(|(name, window)| paid_window_left(name, window, now));
         let quotas = self.quotas.values().map(|quota| quota.until_forgotten(now));
         let queue = self.queue.iter().map(|reservation| reservation.turn.since(now));
         let others = windows
+            .chain(gone)
             .chain(quotas)
             .chain(queue)
             .chain([self.slots.until_lapsed(now)])

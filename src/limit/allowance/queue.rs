@@ -14,6 +14,8 @@ const QUEUE_STEP: Span = Span::millis(5);
 /// A queued request whose turn has come and that was counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Turn {
+    /// The request.
+    pub request: String,
     /// When it came.
     pub at: Millis,
     /// What the request used.

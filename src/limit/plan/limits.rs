@@ -66,9 +66,7 @@ fn read_window(mut table: Table<'_>, motion: Motion, faults: &mut Faults) -> Opt
     let limit = table.required("limit", positive, faults);
     let unit = read_unit(&mut table, faults).to_owned();
     table.finish(faults);
-    let length = length?;
-    let suffix = if motion == Motion::Sliding { "-sliding" } else { "" };
-    Some(WindowPolicy { name: format!("{unit}-{length}{suffix}"), unit, length, limit: limit?, motion })
+    Some(WindowPolicy::new(&unit, length?, limit?, motion))
 }
 
 /// Reads what a limit counts; requests where it does not say.
