@@ -2,33 +2,17 @@
 // again.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { poor, served } from "./rig/answers.ts";
 import { payingV1, payingV2, settlement } from "./rig/clients.ts";
 import { eventually } from "./rig/eventually.ts";
-import type { Gate, Table } from "./rig/gate.ts";
+import type { Table } from "./rig/gate.ts";
+import { scratch } from "./rig/limits.ts";
 import { addressOfKey, decodeReceiptHeader, receiptIsSignedBy } from "./rig/receipts.ts";
-import { PAYEE, startWorld } from "./rig/world.ts";
-import type { World } from "./rig/world.ts";
+import { PAYEE, startShared } from "./rig/world.ts";
 
-let world: World;
-let gate: Gate;
-let persist: string;
-
-before(async () => {
-  world = await startWorld();
-  persist = await mkdtemp(join(tmpdir(), "tollgate-"));
-  gate = await world.gate({ persist });
-});
-
-after(async () => {
-  await world.stop();
-  await rm(persist, { recursive: true, force: true });
-});
+const { world, gate } = await startShared({ persist: await scratch() });
 
 async function pinnedKey(): Promise<Table> {
   return await (await served(await gate.client()("/_tollgate/receipt-key"))).json() as Table;

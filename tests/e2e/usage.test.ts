@@ -1,32 +1,16 @@
 // The bill: what the gate says a client used is what was let through, and what the ledger holds.
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { exactly, poor, served } from "./rig/answers.ts";
 import { payingV2, settlement } from "./rig/clients.ts";
 import type { Fetch } from "./rig/clients.ts";
 import { eventually } from "./rig/eventually.ts";
 import { freshAddress } from "./rig/gate.ts";
-import type { Gate, Table } from "./rig/gate.ts";
-import { PAYEE, bucketPlan, startWorld } from "./rig/world.ts";
-import type { World } from "./rig/world.ts";
+import type { Table } from "./rig/gate.ts";
+import { scratch } from "./rig/limits.ts";
+import { PAYEE, bucketPlan, startShared } from "./rig/world.ts";
 
-let world: World;
-let gate: Gate;
-let persist: string;
-
-before(async () => {
-  world = await startWorld();
-  persist = await mkdtemp(join(tmpdir(), "tollgate-"));
-  gate = await world.gate({ persist });
-});
-
-after(async () => {
-  await world.stop();
-  await rm(persist, { recursive: true, force: true });
-});
+const { world, gate } = await startShared({ persist: await scratch() });
 
 async function usage(client: Fetch): Promise<Table> {
   return await (await served(await client("/_tollgate/usage"))).json() as Table;

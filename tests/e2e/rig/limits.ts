@@ -36,7 +36,7 @@ export async function startLimits({ endpoints = {}, settings, secrets, ...rest }
 }
 
 /** A folder that is gone when all is stopped. A disk takes a minute to make a thousand databases durable; memory, seconds. */
-async function scratch(): Promise<string> {
+export async function scratch(): Promise<string> {
   const folder = await mkdtemp(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "tollgate-"));
   hold({ stop: async () => await rm(folder, { recursive: true, force: true }) });
   return folder;
