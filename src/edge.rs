@@ -53,6 +53,7 @@ mod presented;
 mod queue;
 mod receipt_store;
 mod record;
+mod redeeming;
 mod retention;
 mod session;
 mod settings;

@@ -20,9 +20,10 @@ use tollgate::limit::tokens::Tokens;
 use tollgate::pay::amount::Amount;
 use tollgate::pay::eip712::{Address, Hash32, SigningKey};
 use tollgate::pay::mpp::session::Escrow;
-use tollgate::pay::mpp::session::channel::{Channel, ChannelFault, Charge, StoredChannel};
+use tollgate::pay::mpp::session::channel::{Channel, ChannelFault, Charge, Redemption, StoredChannel};
 use tollgate::pay::mpp::session::escrow::OnChain;
 use tollgate::pay::mpp::session::voucher::Voucher;
+use tollgate::time::{Millis, Span};
 
 const DEPOSIT: u128 = 1_000;
 
@@ -68,6 +69,10 @@ fn on_chain(deposit: u128) -> OnChain {
         deposit: Amount::new(deposit),
         settled: Amount::default(),
     }
+}
+
+fn on_chain_seen(settled: u128, closing: bool) -> OnChain {
+    OnChain { settled: Amount::new(settled), closing, ..on_chain(DEPOSIT) }
 }
 
 fn opened(first: u128) -> Channel {
@@ -162,6 +167,45 @@ fn a_request_costs_its_part_of_a_refill_by_the_token_rounded_up() {
     }
 }
 
+const IDLE: Span = Span::seconds(100);
+
+fn second(second: u64) -> Millis {
+    Millis::new(second * 1_000)
+}
+
+#[test]
+fn a_channel_is_redeemed_when_it_is_closed_or_nobody_uses_it() {
+    let (channel, _) = opened(100).charge(&escrow(), charge(60)).unwrap();
+    let used = channel.used(second(1_000));
+    assert_eq!(used.redemption(IDLE, second(1_099)), Redemption::Watch);
+    assert_eq!(used.redemption(IDLE, second(1_100)), Redemption::Close(voucher(100)));
+    assert_eq!(opened(100).redemption(IDLE, second(9_999)), Redemption::None, "nothing was earned with it");
+    let paid_out = used.clone().seen(&on_chain_seen(60, false));
+    assert_eq!(paid_out.redemption(IDLE, second(1_100)), Redemption::None, "all was paid out");
+    let closed = used.close(&escrow(), &voucher(60)).unwrap();
+    assert_eq!(closed.redemption(IDLE, second(1_000)), Redemption::Close(voucher(60)));
+    let refunds = opened(100).close(&escrow(), &voucher(100)).unwrap();
+    assert_eq!(
+        refunds.redemption(IDLE, second(0)),
+        Redemption::Close(voucher(100)),
+        "the payer gets the rest back"
+    );
+    let done = closed.seen(&OnChain { finalized: true, ..on_chain_seen(60, false) });
+    assert!(done.is_finalized());
+    assert_eq!(done.redemption(IDLE, second(9_999)), Redemption::None);
+}
+
+#[test]
+fn a_channel_that_its_payer_asked_the_chain_to_close_spends_nothing_and_is_redeemed_at_once() {
+    let (channel, _) = opened(100).charge(&escrow(), charge(60)).unwrap();
+    let closing = channel.used(second(1_000)).seen(&on_chain_seen(0, true));
+    assert_eq!(closing.clone().charge(&escrow(), charge(1)), Err(ChannelFault::Finalized));
+    assert_eq!(closing.clone().accept(&escrow(), &voucher(200)), Err(ChannelFault::Finalized));
+    assert_eq!(closing.redemption(IDLE, second(1_000)), Redemption::Close(voucher(100)));
+    let free = opened(100).seen(&on_chain_seen(0, true));
+    assert_eq!(free.redemption(IDLE, second(0)), Redemption::None, "the payer takes its own back");
+}
+
 #[test]
 fn the_stored_form_of_a_channel_is_pinned() {
     let form = include_str!("golden/channel_v1.json");
@@ -169,7 +213,15 @@ fn the_stored_form_of_a_channel_is_pinned() {
     let written: serde_json::Value = serde_json::to_value(&stored).unwrap();
     assert_eq!(written, serde_json::from_str::<serde_json::Value>(form).unwrap());
     let (channel, _) = opened(100).charge(&escrow(), charge(60)).unwrap();
-    assert_eq!(stored, StoredChannel::ChannelV1(channel));
+    assert_eq!(stored, StoredChannel::ChannelV1(channel.clone()));
+    let seen = include_str!("golden/channel_v1_seen.json");
+    let stored: StoredChannel = serde_json::from_str(seen).unwrap();
+    assert_eq!(
+        serde_json::to_value(&stored).unwrap(),
+        serde_json::from_str::<serde_json::Value>(seen).unwrap()
+    );
+    let view = OnChain { finalized: true, ..on_chain_seen(60, true) };
+    assert_eq!(stored, StoredChannel::ChannelV1(channel.used(second(1_000)).seen(&view)));
 }
 
 #[derive(Clone, Debug)]
@@ -178,6 +230,7 @@ enum Step {
     Forged(u128),
     Charge(u128),
     TopUp(u128),
+    Seen(u128, bool),
     Credited(usize),
     Close(u128),
 }
@@ -188,6 +241,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..2_500_u128).prop_map(Step::Forged),
         4 => (0..400_u128).prop_map(Step::Charge),
         1 => (0..3_000_u128).prop_map(Step::TopUp),
+        1 => (0..3_000_u128, prop::bool::weighted(0.1)).prop_map(|(settled, closing)| Step::Seen(settled, closing)),
         2 => (0..3_usize).prop_map(Step::Credited),
         1 => (0..2_500_u128).prop_map(Step::Close),
     ]
@@ -200,6 +254,7 @@ fn after(channel: &Channel, step: &Step, credits: &mut Vec<(String, u128)>) -> C
         Step::Accept(amount) => kept.accept(&escrow(), &voucher(*amount)),
         Step::Forged(amount) => kept.accept(&escrow(), &voucher_by(&key(2), *amount)),
         Step::TopUp(deposit) => kept.topped_up(&escrow(), &on_chain(*deposit)),
+        Step::Seen(settled, closing) => Ok(kept.seen(&on_chain_seen(*settled, *closing))),
         Step::Close(amount) => kept.close(&escrow(), &voucher(*amount)),
         Step::Charge(cost) => kept.charge(&escrow(), charge(*cost)).map(|(channel, credit)| {
             credits.push((credit.payment.to_string(), credit.amount.atomic()));
@@ -227,13 +282,18 @@ proptest! {
             let now = next.standing();
             prop_assert!(now.spent <= now.accepted && now.accepted <= now.deposit, "{step:?}");
             prop_assert!(now.spent >= before.spent && now.deposit >= before.deposit);
-            let closes = matches!(step, Step::Close(_)) && next != channel;
+            let closes = matches!(step, Step::Close(_) | Step::Seen(_, true)) && next.is_closed();
             prop_assert!(now.accepted >= before.accepted || closes);
             if closed {
                 prop_assert_eq!(now, before, "closed: {:?}", step);
             }
             closed |= closes;
             channel = next;
+            if let Redemption::Close(last) = channel.redemption(IDLE, Millis::default()) {
+                prop_assert!(channel.is_closed());
+                prop_assert_eq!(last.cumulative, channel.standing().accepted);
+                prop_assert_eq!(last.check(&escrow(), key(1).address()), Ok(()));
+            }
         }
         // Everything that was spent is a credit, each of another payment.
         let spent: u128 = credits.iter().map(|(_, amount)| amount).sum();

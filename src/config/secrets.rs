@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::table::Faults;
 use crate::client::SessionKey;
-use crate::pay::eip712::{KeyError, PublicKey, SigningKey};
+use crate::pay::eip712::{Address, KeyError, PublicKey, SigningKey};
 use crate::pay::mpp::challenge::ChallengeKeys;
 
 /// The keys of a gate that takes payments.
@@ -118,6 +118,27 @@ impl AdminToken {
     }
 }
 
+/// Reads `SESSION_PAYEE_KEY`: the key of the wallet that sessions pay.
+///
+/// # Errors
+/// It is no key, or another wallet's.
+pub fn payee_key(text: &str, payee: Address) -> Result<SigningKey, Faults> {
+    let mut faults = Faults::default();
+    match SigningKey::from_hex(text.trim()) {
+        Ok(key) if key.address() == payee => return Ok(key),
+        Ok(key) => faults.add(
+            "SESSION_PAYEE_KEY",
+            format!(
+                "is the key of {}, and sessions pay {}: TOLLGATE.payment.pay_to",
+                key.address().checksummed(),
+                payee.checksummed()
+            ),
+        ),
+        Err(error) => faults.add("SESSION_PAYEE_KEY", error.to_string()),
+    }
+    Err(faults)
+}
+
 /// Public keys (`0x04…`) with spaces, line ends or commas between them.
 fn public_keys(name: &str, text: &str, faults: &mut Faults) -> Vec<PublicKey> {
     let written = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|key| !key.is_empty());
@@ -164,6 +185,15 @@ mod tests {
         assert_eq!(read(&both).unwrap().previous, [first.clone(), second]);
         let faults = read(&format!("{first} 0x04")).unwrap_err().to_string();
         assert!(faults.starts_with("PREVIOUS_RECEIPT_KEYS[1]: must be 0x04 and 128"), "{faults}");
+    }
+
+    #[test]
+    fn the_payees_key_is_that_of_the_wallet_that_is_paid() {
+        let payee = SigningKey::from_hex(&"01".repeat(32)).unwrap().address();
+        assert!(payee_key(&format!(" 0x{}\n", "01".repeat(32)), payee).is_ok());
+        let other = payee_key(&"02".repeat(32), payee).unwrap_err().to_string();
+        assert!(other.starts_with("SESSION_PAYEE_KEY: is the key of 0x"), "{other}");
+        assert!(!payee_key("secret", payee).unwrap_err().to_string().contains("secret"), "it is not shown");
     }
 
     #[test]

@@ -107,7 +107,7 @@ async fn spend(
         Err(fault) => return Ok(Err(fault)),
     };
     let standing = channel.standing();
-    save(store, channel)?;
+    save(store, channel.used(clock::now()))?;
     let decision = bring(env, store, &id, credit, attempt).await?;
     Ok(Ok((standing, decision)))
 }
@@ -156,6 +156,11 @@ pub(super) async fn finish(env: &Env, session: &SessionConfig, store: &impl Stor
     for credit in channel.charges().to_vec() {
         bring(env, store, &id, credit, None).await?;
     }
+    tell(env, session, store).await
+}
+
+/// Tells the ledger where the channel stands.
+pub(super) async fn tell(env: &Env, session: &SessionConfig, store: &impl Storage) -> Result<()> {
     match load(store)? {
         Some(channel) => put(env, session, &channel).await,
         None => Ok(()),
@@ -194,17 +199,17 @@ fn keep(store: &impl Storage, changed: Said<Channel>) -> Result<Said<ChannelStan
     match changed {
         Ok(channel) => {
             let standing = channel.standing();
-            save(store, channel).map(|()| Ok(standing))
+            save(store, channel.used(clock::now())).map(|()| Ok(standing))
         }
         Err(fault) => Ok(Err(fault)),
     }
 }
 
-fn load(store: &impl Storage) -> Result<Option<Channel>> {
+pub(super) fn load(store: &impl Storage) -> Result<Option<Channel>> {
     Ok(record::load(store)?.map(|StoredChannel::ChannelV1(channel)| channel))
 }
 
-fn save(store: &impl Storage, channel: Channel) -> Result<()> {
+pub(super) fn save(store: &impl Storage, channel: Channel) -> Result<()> {
     record::save(store, &StoredChannel::ChannelV1(channel))
 }
 

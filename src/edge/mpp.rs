@@ -109,6 +109,16 @@ pub(super) fn receipt(challenge: &Challenge, payment: &Payment, settlement: &Set
         .field()
 }
 
+/// Checks that a challenge was issued here, for whatever endpoint and however long ago.
+pub(super) fn check_origin(
+    exchange: &Exchange,
+    challenge: &Challenge,
+) -> std::result::Result<(), CredentialFault> {
+    let keys = keys(exchange).ok_or(CredentialFault::UnknownChallenge)?;
+    let url = exchange.request.url();
+    challenge.check_origin(keys, place(exchange, &url))
+}
+
 /// Checks that a challenge was issued here, for whatever endpoint, and can still be answered.
 pub(super) fn check_issue(
     exchange: &Exchange,

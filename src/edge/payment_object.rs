@@ -23,13 +23,14 @@ use worker::{DurableObject, Env, Error, Request, Response, Result, State, durabl
 use super::channel;
 use super::record;
 use super::settings::{self, Settings};
-use super::{backend_request, clock, objects, payment_name, pledge, trust};
+use super::{backend_request, clock, objects, payment_name, pledge, redeeming, trust};
 use crate::config::payment::SessionConfig;
 use crate::contract::{Done, PaymentCall, Pledged, StoredKey};
 use crate::owner::plan_book::{PlanBook, StoredBook};
+use crate::pay::mpp::session::action::Action;
 use crate::pay::mpp::session::channel::StoredChannel;
 use crate::pay::purchase::{Event, Purchase};
-use crate::time::Span;
+use crate::time::{Millis, Span};
 use driving::STEP_RETRY;
 use row::may_be_forgotten;
 
@@ -54,6 +55,8 @@ pub struct PaymentObject {
     requests: Mutex<()>,
     /// Streams that wait for a voucher of the channel that it is.
     vouchers: channel::Waiting,
+    /// When the chain was last asked about the channel that it is.
+    looked_at: Cell<Millis>,
 }
 
 impl DurableObject for PaymentObject {
@@ -65,6 +68,7 @@ impl DurableObject for PaymentObject {
             driving: Rc::new(Cell::new(false)),
             requests: Mutex::new(()),
             vouchers: channel::Waiting::default(),
+            looked_at: Cell::default(),
         }
     }
 
@@ -79,14 +83,15 @@ impl DurableObject for PaymentObject {
             PaymentCall::Answered(answer) => objects::reply(&self.answered(*answer).await?),
             PaymentCall::ActOnChannel(action) => {
                 let settings = self.settings()?;
+                let soon = if matches!(action, Action::Close(_)) { Span::ZERO } else { CHORE_RETRY };
                 let said = channel::act(sessions(&settings)?, self, action).await?;
                 self.vouchers.wake();
-                self.ring_at(clock::now().plus(CHORE_RETRY)).await?;
+                self.ring_by(clock::now().plus(soon)).await?;
                 objects::reply(&said)
             }
             PaymentCall::ChargeFurther(charge) => {
                 let settings = self.settings()?;
-                self.ring_at(clock::now().plus(CHORE_RETRY)).await?;
+                self.ring_by(clock::now().plus(CHORE_RETRY)).await?;
                 let charged =
                     channel::charge_further((&self.env, sessions(&settings)?), self, charge).await?;
                 objects::reply(&charged)
@@ -97,7 +102,7 @@ impl DurableObject for PaymentObject {
             PaymentCall::ChargeChannel(charge, attempt) => {
                 let settings = self.settings()?;
                 // Should the process die in this step, the alarm finds what is stored.
-                self.ring_at(clock::now().plus(CHORE_RETRY)).await?;
+                self.ring_by(clock::now().plus(CHORE_RETRY)).await?;
                 let charged =
                     channel::charge((&self.env, sessions(&settings)?), self, charge, attempt).await?;
                 objects::reply(&charged)
@@ -158,7 +163,14 @@ impl DurableObject for PaymentObject {
         if self.stored()?.is_some_and(|stored| serde_json::from_str::<StoredChannel>(&stored).is_ok()) {
             let settings = self.settings()?;
             // Should it fail, the platform rings again.
-            channel::finish(&self.env, sessions(&settings)?, self).await?;
+            let session = sessions(&settings)?;
+            channel::finish(&self.env, session, self).await?;
+            let payee = settings.payee_key.as_ref();
+            if let Some(span) = redeeming::look((session, payee), self, &self.looked_at).await? {
+                self.ring_by(clock::now().plus(span)).await?;
+            }
+            // What the chain did is for the ledger, too.
+            channel::tell(&self.env, session, self).await?;
             return Response::empty();
         }
         if self.stored()?.is_some_and(|stored| trust::is_trust(&stored)) {

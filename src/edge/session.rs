@@ -28,7 +28,8 @@ pub(super) fn config(exchange: &Exchange) -> Option<&SessionConfig> {
 
 /// The account of the session whose credential the request brings, once its channel took the voucher.
 pub(super) async fn account(exchange: &Exchange, credential: &Credential) -> Outcome<Checked<AccountId>> {
-    let standing = act(exchange, credential).await?;
+    let checked = mpp::check_issue(exchange, &credential.challenge, clock::now());
+    let standing = act(exchange, credential, checked).await?;
     Ok(standing.and_then(|standing| {
         hand_receipt(exchange, &credential.challenge, standing);
         exchange.note_session(&credential.challenge, standing.channel);
@@ -51,7 +52,10 @@ pub(super) async fn manage(
     if !managed {
         return Ok(None);
     }
-    let standing = match act(exchange, &credential).await? {
+    // Nothing is priced here: a voucher or a close is good for what it says, and a stream or a session may outlast the time in
+    // which its challenge can be answered.
+    let checked = mpp::check_origin(exchange, &credential.challenge);
+    let standing = match act(exchange, &credential, checked).await? {
         Ok(standing) => standing,
         Err(fault) => return Ok(Some(Err(fault))),
     };
@@ -80,9 +84,12 @@ pub(super) fn refuse(exchange: &Exchange, fault: &CredentialFault) -> Outcome<we
 }
 
 /// Asks the channel what the credential asks.
-async fn act(exchange: &Exchange, credential: &Credential) -> Outcome<Checked<ChannelStanding>> {
+async fn act(
+    exchange: &Exchange,
+    credential: &Credential,
+    checked: Checked<()>,
+) -> Outcome<Checked<ChannelStanding>> {
     let Some(session) = config(exchange) else { return Ok(Err(CredentialFault::UnknownChallenge)) };
-    let checked = mpp::check_issue(exchange, &credential.challenge, clock::now());
     let action = match checked.and_then(|()| Action::read(&credential.payload)) {
         Ok(action) => action,
         Err(fault) => return Ok(Err(fault)),

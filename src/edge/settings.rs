@@ -13,11 +13,12 @@ use worker::{Env, console_warn};
 use crate::config::Config;
 use crate::config::endpoints::EndpointConfig;
 use crate::config::payment::facilitator::Auth;
-use crate::config::secrets::{AdminToken, PaymentKeys};
+use crate::config::secrets::{self, AdminToken, PaymentKeys};
 use crate::config::table::Faults;
 use crate::endpoint::EndpointName;
 use crate::limit::units::meter::Readings;
 use crate::notice::delivery::WebhookSecret;
+use crate::pay::eip712::SigningKey;
 use crate::pay::facilitators::cdp::CdpKey;
 use crate::time::Span;
 
@@ -34,6 +35,8 @@ pub(super) struct Settings {
     pub(super) facilitator_token: Option<String>,
     /// What the owner's webhook knows us by.
     pub(super) webhook_secret: Option<WebhookSecret>,
+    /// Closes sessions' channels on the chain, where the owner wants that.
+    pub(super) payee_key: Option<SigningKey>,
     /// What signs for Coinbase's facilitator.
     pub(super) cdp_key: Option<CdpKey>,
 }
@@ -90,10 +93,21 @@ fn read(env: &Env) -> Result<Settings, Faults> {
     };
     let facilitator_token = facilitator_token(env, &config)?;
     let cdp_key = cdp_key(env, &config)?;
+    let payee_key = payee_key(env, &config)?;
     let admin_token = text(env, "ADMIN_TOKEN").map(|token| AdminToken::new(&token)).transpose()?;
     let webhook_secret = webhook_secret(env, &config)?;
     let (route, routes) = routes(env, &config, has_origin_binding)?;
-    Ok(Settings { config, keys, route, routes, admin_token, facilitator_token, webhook_secret, cdp_key })
+    Ok(Settings {
+        config,
+        keys,
+        route,
+        routes,
+        admin_token,
+        facilitator_token,
+        webhook_secret,
+        payee_key,
+        cdp_key,
+    })
 }
 
 fn binding(env: &Env, name: &str) -> Option<JsValue> {
@@ -138,6 +152,15 @@ fn cdp_key(env: &Env, config: &Config) -> Result<Option<CdpKey>, Faults> {
     }
     let (id, secret) = (text(env, "CDP_API_KEY_ID"), text(env, "CDP_API_KEY_SECRET"));
     CdpKey::read(id.as_deref(), secret.as_deref()).map(Some)
+}
+
+fn payee_key(env: &Env, config: &Config) -> Result<Option<SigningKey>, Faults> {
+    let Some(key) = text(env, "SESSION_PAYEE_KEY") else { return Ok(None) };
+    let Some(session) = config.payment.as_ref().and_then(|payment| payment.session.as_ref()) else {
+        console_warn!("SESSION_PAYEE_KEY has no effect: sessions are not offered");
+        return Ok(None);
+    };
+    secrets::payee_key(&key, session.escrow.payee).map(Some)
 }
 
 fn facilitator_token(env: &Env, config: &Config) -> Result<Option<String>, Faults> {

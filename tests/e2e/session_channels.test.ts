@@ -9,7 +9,7 @@ import { poor, problem, served } from "./rig/answers.ts";
 import type { Wallet } from "./rig/chain.ts";
 import { eventually, sleep } from "./rig/eventually.ts";
 import type { Gate, Table } from "./rig/gate.ts";
-import { altered, asked, authorization, openSession, receipt, sessionMethod, voucher } from "./rig/mpp.ts";
+import { altered, asked, authorization, openSession, receipt, sessionManager, sessionMethod, voucher } from "./rig/mpp.ts";
 import { ESCROW, PATH_USD, TEMPO_CHAIN_ID, startTempo } from "./rig/tempo.ts";
 import type { Tempo } from "./rig/tempo.ts";
 import { bucketPlan, startWorld } from "./rig/world.ts";
@@ -28,9 +28,10 @@ before(async () => {
   const agents = { endpoints: { "*": { bucket: { capacity: 1, refill_rate: 0.001 }, over_limit: "pay", price: "0.001", refill: 4 } } };
   gate = await world.gate({
     persist,
+    secrets: { SESSION_PAYEE_KEY: tempo.payee.key },
     plans: { ...bucketPlan(), agents },
     settings: { default_plans: { session: "agents" } },
-    payment: { session: { escrow: ESCROW, chain_id: TEMPO_CHAIN_ID, currency: PATH_USD, rpc: tempo.url } },
+    payment: { pay_to: tempo.payee.address, session: { escrow: ESCROW, chain_id: TEMPO_CHAIN_ID, currency: PATH_USD, rpc: tempo.url } },
   });
 });
 
@@ -86,6 +87,38 @@ test("the stock client tops its channel up, and spends beyond the first deposit"
   assert.equal((await client("/cpu", { method: "POST", ...authorization(await topUp(channel)) })).status, 204);
   const paid = await served(await client("/cpu", authorization(await voucher(method, denied, channel, beyond))));
   assert.equal(receipt(paid)["acceptedCumulative"], String(beyond));
+});
+
+test("a channel that the stock client closes is closed on the chain: the payee has what was spent, the payer the rest", async () => {
+  const { client } = await poor(gate);
+  const payer = tempo.payer();
+  const manager = sessionManager(tempo, payer, client);
+  await served(await manager.fetch(gate.at("/cpu")));
+  const paid = await manager.fetch(gate.at("/cpu"));
+  assert.equal(paid.receipt!.spent, "250");
+  const before = await tempo.balance(payer.address);
+  await manager.close();
+  const channel = await eventually("the chain has closed it", async () => {
+    const found = await tempo.channel(manager.channelId!);
+    return found.finalized ? found : undefined;
+  }, 20_000);
+  // The stock client closes with what it signed last, which its free request is a part of.
+  const { acceptedCumulative } = paid.receipt!;
+  assert.equal(channel.settled, BigInt(acceptedCumulative));
+  assert.equal(await tempo.balance(payer.address) - before, channel.deposit - channel.settled);
+});
+
+test("a channel that its payer asks the chain to close spends nothing more, and is closed with its last voucher", async () => {
+  const payer = tempo.payer();
+  const { client, method, channel, denied } = await openSession(gate, tempo, payer);
+  await served(await client("/cpu", authorization(await voucher(method, denied, channel, 250n))));
+  await tempo.requestClose(payer, channel);
+  const closed = await eventually("the chain has closed it", async () => {
+    const found = await tempo.channel(channel);
+    return found.finalized ? found : undefined;
+  }, 90_000);
+  assert.equal(closed.settled, 250n);
+  await problem(await client("/cpu", authorization(await voucher(method, denied, channel, 750n))), 410, "session/channel-finalized");
 });
 
 test("killed at whatever moment, what a channel spent reaches its account once", async () => {

@@ -11,6 +11,8 @@ use crate::time::Span;
 
 /// How long a stream waits for a voucher, if the settings do not say it.
 const VOUCHER_TIMEOUT: Span = Span::seconds(60);
+/// How long a channel may be idle, if the settings do not say it: a day.
+const CLOSE_AFTER: Span = Span::seconds(86_400);
 
 /// Where sessions' channels are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub struct SessionConfig {
     pub rpc: Url,
     /// How long a stream that vouchers do not cover waits for the next one.
     pub voucher_timeout: Span,
+    /// How long nobody asks anything of a channel before the payee closes it.
+    pub close_after: Span,
 }
 
 /// Reads the table. `tender` is what is paid with otherwise; `rpc` is the node that stands beside the table.
@@ -37,6 +41,7 @@ pub(super) fn read(
     let rpc = t.optional("rpc", super::rpc, faults).or(rpc);
     let name = t.name_of("decimals");
     let voucher_timeout = t.optional("voucher_timeout", positive_span, faults).unwrap_or(VOUCHER_TIMEOUT);
+    let close_after = t.optional("close_after", positive_span, faults).unwrap_or(CLOSE_AFTER);
     t.finish(faults);
     let tender = tender?;
     if decimals != tender.asset.decimals {
@@ -51,5 +56,5 @@ pub(super) fn read(
         decimals,
         payee: tender.pay_to,
     };
-    Some(SessionConfig { escrow, rpc: rpc?, voucher_timeout })
+    Some(SessionConfig { escrow, rpc: rpc?, voucher_timeout, close_after })
 }

@@ -143,6 +143,12 @@ impl PaymentObject {
         }
     }
 
+    /// Rings then, if it does not ring earlier anyway.
+    pub(super) async fn ring_by(&self, at: Millis) -> Result<()> {
+        let set = self.state.storage().get_alarm().await?.and_then(|at| u64::try_from(at).ok());
+        if set.is_some_and(|set| set <= at.get()) { Ok(()) } else { self.ring_at(at).await }
+    }
+
     pub(super) async fn ring_at(&self, at: Millis) -> Result<()> {
         let wait = at.since(clock::now());
         self.state.storage().set_alarm(std::time::Duration::from_millis(wait.get())).await

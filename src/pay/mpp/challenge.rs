@@ -165,6 +165,18 @@ impl Challenge {
         if self.is_for(place.endpoint) { Ok(()) } else { Err(CredentialFault::OtherEndpoint) }
     }
 
+    /// Checks that this gate issued it, for whatever endpoint and however long ago.
+    ///
+    /// # Errors
+    /// It is not ours, or was altered.
+    pub fn check_origin(&self, keys: &ChallengeKeys, place: Place<'_>) -> Result<(), CredentialFault> {
+        if keys.bound(self) && self.realm == place.realm {
+            Ok(())
+        } else {
+            Err(CredentialFault::UnknownChallenge)
+        }
+    }
+
     /// Checks that this gate issued it, for whatever endpoint, and that its time is not over.
     ///
     /// # Errors
@@ -175,9 +187,7 @@ impl Challenge {
         place: Place<'_>,
         now: Millis,
     ) -> Result<(), CredentialFault> {
-        if !keys.bound(self) || self.realm != place.realm {
-            return Err(CredentialFault::UnknownChallenge);
-        }
+        self.check_origin(keys, place)?;
         if self.expires_at().is_none_or(|expires| now >= expires) {
             return Err(CredentialFault::Expired);
         }
@@ -318,8 +328,11 @@ mod tests {
         let end = challenge.expires_at().unwrap();
         assert_eq!(challenge.check(&keys(), PLACE, NOW), Ok(()));
         assert_eq!(challenge.check(&keys(), PLACE, end), Err(CredentialFault::Expired));
+        assert_eq!(challenge.check_issue(&keys(), PLACE, end), Err(CredentialFault::Expired));
+        assert_eq!(challenge.check_origin(&keys(), PLACE), Ok(()), "it is still ours");
         let elsewhere = Place { realm: "other.example.com", ..PLACE };
         assert_eq!(challenge.check(&keys(), elsewhere, NOW), Err(CredentialFault::UnknownChallenge));
+        assert_eq!(challenge.check_origin(&keys(), elsewhere), Err(CredentialFault::UnknownChallenge));
         let dearer = Place { endpoint: "GET /gpu", ..PLACE };
         assert_eq!(challenge.check(&keys(), dearer, NOW), Err(CredentialFault::OtherEndpoint));
     }

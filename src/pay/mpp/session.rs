@@ -2,11 +2,13 @@
 //! total so far (draft-tempo-session-00, session protocol v1).
 //!
 //! [`action`] is what a credential asks for, [`voucher`] what is signed, [`channel`] the accounting, [`escrow`] what the
-//! chain says, [`transaction`] what is sent to it, [`stream`] what a stream is cut into and asked by. On the chain only the deposit is locked; redeeming a voucher is the payee's own business.
+//! chain says, [`transaction`] what is sent to it, [`stream`] what a stream is cut into and asked by. On the chain only the deposit is locked; [`redeem`] is how the payee gets what a
+//! voucher says.
 
 pub mod action;
 pub mod channel;
 pub mod escrow;
+pub mod redeem;
 pub mod stream;
 pub mod transaction;
 pub mod voucher;

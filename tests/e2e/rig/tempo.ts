@@ -1,8 +1,8 @@
 // A local Tempo chain: anvil in its Tempo mode, with an escrow for payment channels, and payers that hold pathUSD. The stock
 // session client opens and tops up channels on it as on the real network.
-import { createClient, createTestClient, encodeFunctionData, getAddress, http, parseAbi } from "viem";
+import { bytesToHex, createClient, createTestClient, encodeFunctionData, getAddress, http, parseAbi } from "viem";
 import type { Address, Hex } from "viem";
-import { prepareTransactionRequest, signTransaction } from "viem/actions";
+import { prepareTransactionRequest, readContract, sendRawTransactionSync, signTransaction } from "viem/actions";
 import { mnemonicToAccount } from "viem/accounts";
 import { tempoModerato } from "viem/tempo/chains";
 import { MNEMONIC, startAnvil } from "./anvil.ts";
@@ -16,7 +16,7 @@ export const TEMPO_CHAIN_ID = 42431;
 export const PATH_USD: Address = getAddress("0x20c0000000000000000000000000000000000000");
 export const ESCROW: Address = getAddress("0x5e55100000000000000000000000000000000001");
 
-const ABI = parseAbi(["function approve(address,uint256)", "function topUp(bytes32,uint256)"]);
+import { bytesToHex, createClient, createTestClient, encodeFunctionData, getAddress, http, parseAbi } from "viem";
 /** Anvil estimates too little for a call into a token's precompile. */
 const GAS = 2_000_000;
 
@@ -33,7 +33,8 @@ export async function startTempo() {
     response.setHeader("Content-Type", "application/json");
     response.end(JSON.stringify({ ...await ask(anvil.url, withGas(call)), id }));
   });
-  let payers = 2;
+  let payers = 3;
+  const payee = mnemonicToAccount(MNEMONIC, { addressIndex: 2 });
   const tempo = {
     url: proxy.url,
     /** How the stock client reaches the chain. */
@@ -42,6 +43,23 @@ export async function startTempo() {
     payer(): Wallet {
       const account = mnemonicToAccount(MNEMONIC, { addressIndex: payers++ });
       return { account: account as never, address: account.address, key: "0x" };
+    },
+    /** Who is paid, with pathUSD for fees. */
+    payee: { key: bytesToHex(payee.getHdKey().privateKey!), address: payee.address },
+    async balance(address: Address): Promise<bigint> {
+      return await readContract(tempo.client(), { address: PATH_USD, abi: ABI, functionName: "balanceOf", args: [address] });
+    },
+    /** A channel as the escrow has it. */
+    async channel(id: string) {
+      return await readContract(tempo.client(), { address: ESCROW, abi: ABI, functionName: "getChannel", args: [id as Hex] });
+    },
+    /** The payer asks the chain to close a channel. */
+    async requestClose({ account }: Wallet, id: string): Promise<void> {
+      const client = tempo.client();
+      const data = encodeFunctionData({ abi: ABI, functionName: "requestClose", args: [id as Hex] });
+      const prepared = await prepareTransactionRequest(client, { account, calls: [{ to: ESCROW, data }], feeToken: PATH_USD } as never);
+      const { status } = await sendRawTransactionSync(client, { serializedTransaction: await signTransaction(client, prepared as never) });
+      if (status !== "success") throw new Error("requestClose was reverted");
     },
     /** How many transactions the node was asked to send. */
     sent: () => sent,

@@ -29,6 +29,12 @@ pub enum Action {
 pub struct RawTransaction(String);
 
 impl RawTransaction {
+    /// A transaction of these bytes; none where there are none.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        (!bytes.is_empty()).then(|| Self(format!("0x{}", hex::encode(bytes))))
+    }
+
     /// `0x…`.
     #[must_use]
     pub fn as_str(&self) -> &str {

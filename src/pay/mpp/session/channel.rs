@@ -6,7 +6,7 @@
 //!   a last voucher;
 //! - `accepted` is the amount of a voucher that the channel's signer signed, and that voucher is kept;
 //! - what was spent is credited to the session's account, once, or stands in `charges` until it is;
-//! - a closed channel takes and spends nothing.
+//! - a closed channel takes and spends nothing; one that its payer asked the chain to close is closed.
 
 use std::fmt;
 
@@ -23,6 +23,7 @@ use crate::pay::amount::Amount;
 use crate::pay::eip712::{Address, Hash32};
 use crate::pay::x402::PaymentId;
 use crate::problem::ProblemKind;
+use crate::time::{Millis, Span};
 
 /// A channel. See the module for what must stay true of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,11 +38,51 @@ pub struct Channel {
     /// The signature of the voucher of `accepted`: with it the payee redeems that amount.
     signature: String,
     closed: bool,
+    /// What the chain was seen to have done about it.
+    #[serde(default, skip_serializing_if = "ChainView::is_nothing")]
+    chain: ChainView,
+    /// When a client last asked something of it.
+    #[serde(default, skip_serializing_if = "is_never")]
+    used_at: Millis,
     /// How many charges there were.
     count: u64,
     /// Charges of which it is not known whether the account has them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     charges: Vec<Credit>,
+}
+
+/// What the chain was seen to have done about a channel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChainView {
+    /// Paid out to the payee.
+    settled: Amount,
+    /// Been asked by the payer to close it without the payee.
+    closing: bool,
+    /// Closed it, and paid out.
+    finalized: bool,
+}
+
+impl ChainView {
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_never(at: &Millis) -> bool {
+    *at == Millis::default()
+}
+
+/// What the payee does about a channel on the chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Redemption {
+    /// Nothing: it is closed there, or nothing was earned with it.
+    None,
+    /// Look at it again: its payer may ask the chain to close it.
+    Watch,
+    /// Close it with this voucher.
+    Close(Voucher),
 }
 
 /// How a channel is stored, with the version of its form.
@@ -191,6 +232,8 @@ impl Channel {
             spent: on_chain.settled,
             signature: String::new(),
             closed: false,
+            chain: ChainView::default(),
+            used_at: Millis::default(),
             count: 0,
             charges: Vec::new(),
         };
@@ -260,6 +303,54 @@ impl Channel {
         }
         self.deposit = self.deposit.max(on_chain.deposit);
         Ok(self)
+    }
+
+    /// Notes that a client asked something of it.
+    #[must_use]
+    pub const fn used(mut self, now: Millis) -> Self {
+        self.used_at = now;
+        self
+    }
+
+    /// Notes what the chain says of it now. What its payer asked the chain to close is closed here, too: nobody knows how long a
+    /// voucher can still be redeemed.
+    #[must_use]
+    pub fn seen(mut self, on_chain: &OnChain) -> Self {
+        self.chain =
+            ChainView { settled: on_chain.settled, closing: on_chain.closing, finalized: on_chain.finalized };
+        self.closed |= on_chain.closing || on_chain.finalized;
+        self
+    }
+
+    /// Closes it without a further voucher.
+    #[must_use]
+    pub const fn given_up(mut self) -> Self {
+        self.closed = true;
+        self
+    }
+
+    /// Whether the chain has closed it and paid out.
+    #[must_use]
+    pub const fn is_finalized(&self) -> bool {
+        self.chain.finalized
+    }
+
+    /// What the payee does about it: it is redeemed once it is closed, or nobody asked anything of it for so long.
+    #[must_use]
+    pub fn redemption(&self, idle: Span, now: Millis) -> Redemption {
+        if self.chain.finalized || (self.spent <= self.chain.settled && !self.is_to_refund()) {
+            return Redemption::None;
+        }
+        if self.closed || now.since(self.used_at) >= idle {
+            let Self { id: channel, accepted: cumulative, signature, .. } = self.clone();
+            return Redemption::Close(Voucher { channel, cumulative, signature });
+        }
+        Redemption::Watch
+    }
+
+    /// Whether its payer closed it here, and gets back what was not spent when the payee closes it there.
+    const fn is_to_refund(&self) -> bool {
+        self.closed && !self.chain.closing
     }
 
     /// Spends what a request costs. The credit stands in [`Channel::charges`] until it is told to be done.

@@ -8,7 +8,7 @@ use crate::pay::eip712::{Address, Hash32, keccak256};
 use crate::pay::rlp::Item;
 
 /// The type of Tempo's transactions.
-const TEMPO: u8 = 0x76;
+pub(super) const TEMPO: u8 = 0x76;
 /// How many items one has: with a signature, and with a key's authorization or without.
 const SIGNED: std::ops::RangeInclusive<usize> = 14..=15;
 
