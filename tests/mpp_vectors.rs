@@ -26,7 +26,7 @@ use tollgate::time::Millis;
 const PAYER_KEY: &str = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
 const NOW: Millis = Millis::new(1_795_000_000_500);
 const PLACE: Place<'_> =
-    Place { realm: "api.example.com", endpoint: "GET /cpu", beside_authorization: false };
+    Place { realm: "api.example.com", endpoint: "GET /cpu", beside_authorization: false, digest: None };
 
 fn keys() -> ChallengeKeys {
     ChallengeKeys::new(&[7; 32], None).unwrap()

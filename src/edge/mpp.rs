@@ -8,7 +8,7 @@ use crate::client::{AccountId, Kind};
 use crate::contract::{AccountCall, PaymentCall, challenge_object};
 use crate::endpoint::site;
 use crate::pay::eip712::Address;
-use crate::pay::mpp::challenge::{Challenge, ChallengeKeys, Place, Terms};
+use crate::pay::mpp::challenge::{Challenge, ChallengeKeys, Place, Terms, body_digest};
 use crate::pay::mpp::credential::{Credential, payment_token};
 use crate::pay::mpp::{CredentialFault, Receipt, accept, evm, proof};
 use crate::pay::offer::Offer;
@@ -40,10 +40,13 @@ pub(super) fn challenges(exchange: &Exchange, sale: &Sale<'_>) -> Result<Vec<Str
     }
     let accepted = accept::preferred(asked, exchange.header("Accept-Payment").as_deref());
     let url = exchange.request.url();
+    let digest = digest(exchange);
     let issue = |terms: &Terms| {
         let is_proof = (terms.method, terms.intent) == (proof::METHOD, proof::INTENT);
         let endpoint = if is_proof { ANY_ENDPOINT } else { sale.endpoint };
-        let place = Place { endpoint, ..place(exchange, &url) };
+        // A charge pays for one request; a session or a proof is for those that follow, too.
+        let digest = digest.as_deref().filter(|_| terms.method == evm::METHOD);
+        let place = Place { endpoint, digest, ..place(exchange, &url) };
         Ok(keys.issue(terms, place, clock::random_bytes()?, clock::now()).field())
     };
     accepted.iter().map(issue).collect()
@@ -91,6 +94,7 @@ pub(super) async fn payment(
 ) -> Outcome<std::result::Result<Payment, CredentialFault>> {
     let now = clock::now();
     let checked = check_challenge(exchange, &credential.challenge, endpoint, now)
+        .and_then(|expires| credential.challenge.check_body(digest(exchange).as_deref()).map(|()| expires))
         .and_then(|expires| Ok((evm::payment(credential, offers, now.seconds())?, expires)));
     let (payment, expires) = match checked {
         Ok(checked) => checked,
@@ -147,7 +151,12 @@ fn check_challenge(
 fn place<'a>(exchange: &Exchange, url: &'a str) -> Place<'a> {
     let beside_authorization =
         exchange.header("Authorization").is_some_and(|value| payment_token(&value).is_none());
-    Place { realm: site::host(url), endpoint: ANY_ENDPOINT, beside_authorization }
+    Place { realm: site::host(url), endpoint: ANY_ENDPOINT, beside_authorization, digest: None }
+}
+
+/// The digest of the request's body, where it was read to find the endpoint.
+fn digest(exchange: &Exchange) -> Option<String> {
+    exchange.body.get().map(|body| body_digest(body))
 }
 
 fn keys(exchange: &Exchange) -> Option<&ChallengeKeys> {

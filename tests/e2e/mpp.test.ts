@@ -2,6 +2,7 @@
 // authorization is one payment on both wires, and a wallet proves itself without paying.
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
+import { BodyDigest } from "mppx";
 import { exactly, exhaust, poor, problem, remaining, served } from "./rig/answers.ts";
 import { CHAIN_ID, USDC, newWallet } from "./rig/chain.ts";
 import { headerV2, offerV2, payingV1, payingV2, signV2 } from "./rig/clients.ts";
@@ -20,6 +21,7 @@ const plans = {
     name: "Free",
     endpoints: {
       "/dear": { bucket, over_limit: "pay", price: "0.05" },
+      "big": { bucket: { ...bucket, capacity: 1 }, over_limit: "pay", price: "0.001" },
       "/twin": { bucket, over_limit: "pay", price: "0.001" },
       "*": { bucket, over_limit: "pay", price: "0.001" },
     },
@@ -28,7 +30,7 @@ const plans = {
 
 before(async () => {
   world = await startWorld();
-  gate = await world.gate({ plans });
+  gate = await world.gate({ plans, settings: { endpoints: { big: { match: "POST /echo", json: { model: "big*" } } } } });
 });
 
 after(async () => await world.stop());
@@ -45,6 +47,24 @@ async function refused(response: Response, type: string, reason: string): Promis
 }
 
 const send = async (client: Fetch, credential: string, path = "/cpu") => await client(path, authorization(credential));
+
+test("where the body tells the endpoint, a challenge is for that body, and the stock client pays it", async () => {
+  const client = gate.client();
+  const ask = (body: object, more: Record<string, string> = {}): RequestInit => ({ method: "POST", body: JSON.stringify(body), headers: more });
+  const small = { model: "big-1", prompt: "short" };
+  await served(await client("/echo", ask(small)));
+  const wallet = await world.chain.wallet();
+  const denied = await client("/echo", ask(small));
+  assert.equal(challengeOf(denied, "evm").digest, BodyDigest.compute(JSON.stringify(small)));
+  assert.equal(challengeOf(denied, "tempo").digest, undefined, "a proof is for any request");
+  const Authorization = await answerOf(wallet, denied, "evm");
+  await refused(await client("/echo", ask({ ...small, prompt: "long" }, { Authorization })), "invalid-challenge", "challenge_of_another_body");
+  assert.equal(await world.chain.balance(wallet.address), 1_000_000n);
+  await served(await client("/echo", ask(small, { Authorization })));
+  const paid = await served(await payingMpp(client, wallet)(gate.at("/echo"), ask(small)));
+  assert.deepEqual(JSON.parse((await paid.json() as Table)["body"]), small);
+  assert.equal(await world.chain.balance(wallet.address), 998_000n);
+});
 
 test("the 402 challenges in MPP's form too: what it costs, at this host, for five minutes", async () => {
   const { denied } = await poor(gate);

@@ -3,7 +3,8 @@
 //! Nothing remembers a challenge that was issued: its id is a keyed hash of all the rest, so that whoever has the key
 //! knows its own. `opaque` makes each one different and names the endpoint that it was issued for.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -51,6 +52,14 @@ pub struct Place<'a> {
     pub endpoint: &'a str,
     /// Whether the credential must come in `Payment-Authorization`, because `Authorization` is taken.
     pub beside_authorization: bool,
+    /// The digest of the request's body, where the body tells the endpoint: see [`body_digest`].
+    pub digest: Option<&'a str>,
+}
+
+/// The digest that binds a challenge to a request's body (§5.1.3): SHA-256, as structured fields write it but for the colons.
+#[must_use]
+pub fn body_digest(body: &[u8]) -> String {
+    format!("sha-256={}", STANDARD.encode(Sha256::digest(body)))
 }
 
 /// A challenge, as it is sent and as a credential repeats it. What is not one of its members is not bound by its id.
@@ -100,7 +109,7 @@ impl ChallengeKeys {
             intent: terms.intent.to_owned(),
             request: encode(&terms.request),
             expires: Some(now.plus(CHALLENGE_LIFE).rfc3339()),
-            digest: None,
+            digest: place.digest.map(str::to_owned),
             header: place.beside_authorization.then(|| "Payment-Authorization".to_owned()),
             opaque: Some(encode(&opaque)),
         };
@@ -146,8 +155,8 @@ impl Challenge {
     /// The value of a field `WWW-Authenticate`. All members are our own and hold no quotation mark.
     #[must_use]
     pub fn field(&self) -> String {
-        let Self { id, realm, method, intent, request, expires, header, opaque, .. } = self;
-        let optional = [("expires", expires), ("header", header), ("opaque", opaque)];
+        let Self { id, realm, method, intent, request, expires, digest, header, opaque } = self;
+        let optional = [("expires", expires), ("digest", digest), ("header", header), ("opaque", opaque)];
         let members =
             [("id", id), ("realm", realm), ("method", method), ("intent", intent), ("request", request)];
         let present = optional.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
@@ -192,6 +201,14 @@ impl Challenge {
             return Err(CredentialFault::Expired);
         }
         Ok(())
+    }
+
+    /// Checks that it was issued for a request with this body, or for one whose body tells nothing if this is such a one.
+    ///
+    /// # Errors
+    /// It is another's.
+    pub fn check_body(&self, digest: Option<&str>) -> Result<(), CredentialFault> {
+        if self.digest.as_deref() == digest { Ok(()) } else { Err(CredentialFault::OtherBody) }
     }
 
     /// Whether it was issued for that endpoint.
@@ -311,7 +328,7 @@ mod tests {
     }
 
     const PLACE: Place<'_> =
-        Place { realm: "api.example.com", endpoint: "GET /cpu", beside_authorization: false };
+        Place { realm: "api.example.com", endpoint: "GET /cpu", beside_authorization: false, digest: None };
 
     #[test]
     fn a_challenge_is_good_where_it_was_issued_until_it_expires() {
@@ -335,6 +352,27 @@ mod tests {
         assert_eq!(challenge.check_origin(&keys(), elsewhere), Err(CredentialFault::UnknownChallenge));
         let dearer = Place { endpoint: "GET /gpu", ..PLACE };
         assert_eq!(challenge.check(&keys(), dearer, NOW), Err(CredentialFault::OtherEndpoint));
+    }
+
+    /// The first digest is what npm mppx 0.11 makes (`BodyDigest.compute`).
+    #[test]
+    fn a_challenge_is_good_for_the_body_that_it_was_issued_for() {
+        let digest = body_digest(br#"{"amount":"1000"}"#);
+        assert_eq!(digest, "sha-256=Bxp4xJtbVfsB9npD5AEWUnIk76Cuv8Au4ECDA+F0biY=");
+        let place = Place { digest: Some(&digest), ..PLACE };
+        let challenge = keys().issue(&terms(), place, [7; RANDOM_BYTES], NOW);
+        assert!(challenge.field().contains(&format!(", digest=\"{digest}\", opaque=")));
+        assert_eq!(challenge.check_body(Some(&digest)), Ok(()));
+        let bare = keys().issue(&terms(), PLACE, [7; RANDOM_BYTES], NOW);
+        assert_eq!(bare.check_body(None), Ok(()));
+        let other = body_digest(b"{}");
+        for (challenge, digest) in
+            [(&challenge, None), (&challenge, Some(other.as_str())), (&bare, Some(digest.as_str()))]
+        {
+            assert_eq!(challenge.check_body(digest), Err(CredentialFault::OtherBody));
+        }
+        let altered = Challenge { digest: Some(other), ..challenge };
+        assert_eq!(altered.check(&keys(), place, NOW), Err(CredentialFault::UnknownChallenge));
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub enum CredentialFault {
     UnknownChallenge,
     /// Its challenge was issued for another endpoint.
     OtherEndpoint,
+    /// Its challenge was issued for a request with another body.
+    OtherBody,
     /// What its challenge asks for is not what this request costs now.
     OtherTerms,
     /// Its challenge was used before.
@@ -62,9 +64,11 @@ impl CredentialFault {
     pub const fn problem(&self) -> ProblemKind {
         match self {
             Self::TooLong | Self::NotBase64 | Self::WrongShape(_) => ProblemKind::MalformedCredential,
-            Self::UnknownChallenge | Self::OtherEndpoint | Self::OtherTerms | Self::UsedChallenge => {
-                ProblemKind::InvalidChallenge
-            }
+            Self::UnknownChallenge
+            | Self::OtherEndpoint
+            | Self::OtherBody
+            | Self::OtherTerms
+            | Self::UsedChallenge => ProblemKind::InvalidChallenge,
             Self::Expired => ProblemKind::PaymentExpired,
             Self::WrongPayload(_) | Self::WrongSource => ProblemKind::InvalidPayload,
             Self::OtherChallenge | Self::WrongSigner | Self::Refused(_) => ProblemKind::VerificationFailed,
@@ -79,6 +83,7 @@ impl CredentialFault {
             Self::TooLong | Self::NotBase64 | Self::WrongShape(_) => "malformed_credential",
             Self::UnknownChallenge => "unknown_challenge",
             Self::OtherEndpoint => "challenge_of_another_endpoint",
+            Self::OtherBody => "challenge_of_another_body",
             Self::OtherTerms => "challenge_of_another_price",
             Self::UsedChallenge => "used_challenge",
             Self::Expired => "expired",
@@ -102,6 +107,7 @@ impl fmt::Display for CredentialFault {
             }
             Self::UnknownChallenge => f.write_str("the challenge is not one of this gate, or was altered"),
             Self::OtherEndpoint => f.write_str("the challenge was issued for another endpoint"),
+            Self::OtherBody => f.write_str("the challenge was issued for a request with another body"),
             Self::OtherTerms => {
                 f.write_str("the challenge asks for something else than this request costs now")
             }

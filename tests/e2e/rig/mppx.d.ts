@@ -59,6 +59,7 @@ declare module "mppx" {
     method: string;
     intent: string;
     expires?: string;
+    digest?: string;
     header?: string;
     opaque?: string;
     request: { [member: string]: any };
@@ -77,6 +78,10 @@ declare module "mppx" {
   export const Credential: {
     serialize(credential: Credential): string;
     deserialize(value: string): Credential;
+  };
+
+  export const BodyDigest: {
+    compute(body: string): string;
   };
 
   export const Receipt: {

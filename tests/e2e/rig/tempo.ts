@@ -16,7 +16,14 @@ export const TEMPO_CHAIN_ID = 42431;
 export const PATH_USD: Address = getAddress("0x20c0000000000000000000000000000000000000");
 export const ESCROW: Address = getAddress("0x5e55100000000000000000000000000000000001");
 
-import { bytesToHex, createClient, createTestClient, encodeFunctionData, getAddress, http, parseAbi } from "viem";
+const ABI = parseAbi([
+  "struct Channel { bool finalized; uint64 closeRequestedAt; address payer; address payee; address token; address authorizedSigner; uint128 deposit; uint128 settled; }",
+  "function approve(address,uint256)",
+  "function balanceOf(address) view returns (uint256)",
+  "function getChannel(bytes32) view returns (Channel)",
+  "function requestClose(bytes32)",
+  "function topUp(bytes32,uint256)",
+]);
 /** Anvil estimates too little for a call into a token's precompile. */
 const GAS = 2_000_000;
 

@@ -86,4 +86,23 @@ mod tests {
         let malformed = Voucher { signature: "0x12".to_owned(), ..voucher };
         assert_eq!(malformed.check(&escrow, signer), Err(ChannelFault::InvalidSignature));
     }
+
+    /// Session protocol v2 is not spoken here: its vouchers are the same data under another name and type (mpp-rs: the vector).
+    #[test]
+    fn the_digest_of_a_v2_voucher_is_that_of_the_published_vector() {
+        let domain = Domain {
+            name: "TIP20 Channel Reserve".to_owned(),
+            version: "1".to_owned(),
+            chain_id: 42_431,
+            verifying_contract: "0x4d50500000000000000000000000000000000000".parse().unwrap(),
+        };
+        let channel: Hash32 =
+            "0x57e629663a75a0a49f8dc65c9f62ee38ab5dfa9124d7316d160766e4ecbc1227".parse().unwrap();
+        let members = [*channel.as_bytes(), word(&50_u128.to_be_bytes())];
+        let voucher = hash_struct(b"Voucher(bytes32 channelId,uint96 cumulativeAmount)", &members);
+        assert_eq!(
+            hex::encode(domain.digest(voucher)),
+            "41a23f1573d302acae1dcec60d237f78d2514768faf670ef27458931c38b5db3"
+        );
+    }
 }
