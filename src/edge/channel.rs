@@ -24,7 +24,7 @@ type Said<T> = std::result::Result<T, ChannelFault>;
 const PUT: &str = "INSERT INTO channels (id, chain_id, escrow, payer, deposit, accepted, spent, signature, closed, updated_at) \
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO UPDATE SET deposit = excluded.deposit, \
 accepted = excluded.accepted, spent = excluded.spent, signature = excluded.signature, closed = excluded.closed, \
-updated_at = excluded.updated_at";
+updated_at = excluded.updated_at WHERE excluded.updated_at >= channels.updated_at";
 
 /// Does what a session's credential asks.
 pub(super) async fn act(
@@ -227,5 +227,5 @@ async fn put(env: &Env, session: &SessionConfig, channel: &Channel) -> Result<()
         JsValue::from(i32::from(channel.is_closed())),
         ledger::number(clock::now().get()),
     ])?;
-    statement.run().await.map(|_| ())
+    ledger::in_time(statement.run()).await.map(|_| ())
 }
