@@ -171,7 +171,7 @@ pub(super) async fn forward(
     }
     let answer = forwarded?;
     let toll = Toll::of(exchange, account, &decision.endpoint, &answer);
-    let is_paid = admitted.paid > Tokens::ZERO || toll.is_some();
+    let is_paid = admitted.is_paid() || toll.is_some();
     let answer = exchange.ours(match (toll, ending) {
         (Some(toll), ending) => paid_stream::follow(exchange, &answer, &route.units, ending, toll),
         (None, Some(ending)) => ending.follow(exchange, &answer, &route.units),

@@ -48,6 +48,7 @@ pub enum Verdict {
 /// How an admitted request passes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools, reason = "facts that do not exclude one another")]
 pub struct Admitted {
     /// Of its tokens, those that were paid for: given back when the origin fails.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -70,6 +71,17 @@ pub struct Admitted {
     /// Some of it went beyond a quota that lets it pass for a price.
     #[serde(default, skip_serializing_if = "is_default")]
     pub beyond: bool,
+    /// A window or quota that it counts in is larger than the plan's, because more of it was bought.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub bought: bool,
+}
+
+impl Admitted {
+    /// Whether somebody pays for it, was paid for it, or may owe for it: its answer is that client's alone.
+    #[must_use]
+    pub fn is_paid(&self) -> bool {
+        self.paid > Tokens::ZERO || self.credits > Tokens::ZERO || self.beyond || self.bought
+    }
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

@@ -167,6 +167,12 @@ impl Quota {
         self.used > Tokens::ZERO || self.extra > Tokens::ZERO || self.owed > Tokens::ZERO
     }
 
+    /// What was bought beyond the plan's limit, in this period.
+    #[must_use]
+    pub const fn extra(&self) -> Tokens {
+        self.extra
+    }
+
     /// Whether `need` more may be used, of a quota brought up to `now`; if not, how long until it may.
     #[must_use]
     pub fn check(&self, need: Tokens, policy: &QuotaPolicy, now: Millis) -> Option<Wait> {

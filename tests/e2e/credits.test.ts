@@ -74,7 +74,8 @@ test("a request costs credits, and without them it is refused, or degraded where
   const { client } = await issue(gate, "spender");
   await problem(await client("/image"), 429, "insufficient-credits");
   await grant("key:spender", 2);
-  await served(await client("/image"));
+  const paid = await served(await client("/image"));
+  assert.equal(paid.headers.get("cache-control"), "private", "no shared cache keeps what it was paid for");
   const limits = await (await served(await client("/_tollgate/limits?endpoint=/image"))).json() as Table;
   assert.equal(limits["credits"], "1");
   assert.equal((await served(await client("/degrade"))).headers.get("tollgate-degraded"), null);

@@ -42,6 +42,16 @@ for (const [path, added, what] of [["/usual", 3, "as many units as the window ha
   });
 }
 
+test("once some of a window was bought, no shared cache may keep what it admits", async () => {
+  await windowEnd(HOUR, 15_000);
+  const client = gate.client();
+  const cacheControl = async () => (await client(gate.at("/usual"))).headers.get("cache-control");
+  assert.equal(await cacheControl(), null);
+  await exactly(client, 2, "/usual");
+  await served(await payingV2(client, await world.chain.wallet())(gate.at("/usual")));
+  assert.equal(await cacheControl(), "private");
+});
+
 test("what was paid for ends with the window, and then the free units are there again", async () => {
   const client = gate.client();
   const paying = payingV2(client, await world.chain.wallet());

@@ -132,8 +132,13 @@ fn pass(
     let before = allowance.paid();
     let allowance = allowance.counted(policy, need, now).holding_slot(policy, request, now);
     let paid = before.minus(allowance.paid()).unwrap_or_default();
-    let admitted =
-        Admitted { paid, credits: need.credits, tell_end: policy.counts_ends(), ..Admitted::default() };
+    let admitted = Admitted {
+        paid,
+        credits: need.credits,
+        tell_end: policy.counts_ends(),
+        bought: allowance.was_extended(),
+        ..Admitted::default()
+    };
     (allowance, Verdict::Admitted(admitted))
 }
 
@@ -149,7 +154,13 @@ fn wait_in_line(
     match allowance.turn(policy, queue, need, now) {
         Ok(turn) => {
             let (wait, credits) = (turn.since(now), need.credits);
-            let admitted = Admitted { wait, credits, tell_end: policy.counts_ends(), ..Admitted::default() };
+            let admitted = Admitted {
+                wait,
+                credits,
+                tell_end: policy.counts_ends(),
+                bought: allowance.was_extended(),
+                ..Admitted::default()
+            };
             let waiting = allowance.holding_slot(policy, request, turn).reserved(request, turn, need.clone());
             (waiting, Verdict::Admitted(admitted))
         }

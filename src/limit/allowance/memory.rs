@@ -20,9 +20,15 @@ impl Allowance {
             Some(capacity) => bucket.paid() > Tokens::ZERO || bucket.level() > capacity,
             None => bucket.paid() > Tokens::ZERO,
         });
-        let window = self.windows.values().any(|window| window.extra() > Tokens::ZERO);
         let quota = self.quotas.values().any(Quota::holds_anything);
-        owes || bucket || window || quota || !self.slots.is_empty() || !self.queue.is_empty()
+        owes || bucket || self.was_extended() || quota || !self.slots.is_empty() || !self.queue.is_empty()
+    }
+
+    /// Whether more of a window or quota was bought that is not over.
+    #[must_use]
+    pub fn was_extended(&self) -> bool {
+        self.windows.values().any(|window| window.extra() > Tokens::ZERO)
+            || self.quotas.values().any(|quota| quota.extra() > Tokens::ZERO)
     }
 
     /// How long until nothing of it is left to remember where the plan does not have the endpoint any more.
