@@ -124,8 +124,8 @@ test("a channel that its payer asks the chain to close spends nothing more, and 
 test("killed at whatever moment, what a channel spent reaches its account once", async () => {
   const { client, method, channel, denied } = await openSession(gate, tempo);
   const sent = authorization(await voucher(method, denied, channel, 100_000n));
-  for (const moment of [3, 8, 15, 25]) {
-    const asking = Array.from({ length: 6 }, () => client("/cpu", sent).then(({ status }) => status, () => 0));
+  for (const moment of [12, 16, 20, 24, 28, 32, 40]) {
+    const asking = Array.from({ length: 16 }, () => client("/cpu", sent).then(({ status }) => status, () => 0));
     await sleep(moment);
     await gate.kill();
     await Promise.all(asking);
