@@ -15,9 +15,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::exchange::{Exchange, Outcome};
-use super::outgoing::names;
 use super::paid_answer::ReadAhead;
-use super::{gate, objects, origin};
+use super::{gate, objects, origin, outgoing};
 use crate::client::AccountId;
 use crate::contract::{Done, KeptAnswer, OriginAnswer, PaymentCall, Presented};
 use crate::endpoint::Target;
@@ -117,12 +116,8 @@ fn told(ahead: &ReadAhead) -> Result<OriginAnswer> {
 
 /// All fields with their values. The length is told anew; each cookie is a field of its own.
 fn fields_of(headers: &web_sys::Headers) -> Result<Vec<(String, String)>> {
-    let mut fields: Vec<(String, String)> = Vec::new();
-    for name in names(headers).into_iter().filter(|name| name != "content-length" && name != "set-cookie") {
-        if let Some(value) = headers.get(&name)? {
-            fields.push((name, value));
-        }
-    }
+    let mut fields = outgoing::fields(headers);
+    fields.retain(|(name, _)| name != "content-length" && name != "set-cookie");
     let cookies = worker::Headers(headers.clone()).get_all("Set-Cookie")?;
     fields.extend(cookies.into_iter().map(|cookie| ("set-cookie".to_owned(), cookie)));
     Ok(fields)

@@ -99,7 +99,7 @@ impl OnChain {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     fn word(low: &str) -> String {
@@ -120,7 +120,8 @@ mod tests {
         Value::from(format!("0x{}", words.concat()))
     }
 
-    fn escrow() -> Escrow {
+    /// The escrow that the vectors of sessions are made for.
+    pub(in crate::pay::mpp::session) fn escrow() -> Escrow {
         let address = |digits: &str| format!("0x{}", digits.repeat(20)).parse().unwrap();
         Escrow {
             contract: address("44"),

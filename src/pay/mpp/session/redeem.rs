@@ -79,18 +79,12 @@ mod tests {
     use super::*;
     use crate::pay::amount::Amount;
     use crate::pay::eip712::Hash32;
+    use crate::pay::mpp::session::escrow::tests::escrow;
 
     /// Made with npm ox 0.14 (`TxEnvelopeTempo`), signed by the key of 32 bytes 01.
     #[test]
     fn the_transaction_is_that_of_the_vector() {
-        let address = |digits: &str| format!("0x{}", digits.repeat(20)).parse().unwrap();
-        let escrow = Escrow {
-            contract: address("44"),
-            chain_id: 42_431,
-            currency: address("33"),
-            decimals: 6,
-            payee: address("22"),
-        };
+        let escrow = escrow();
         let last = Voucher {
             channel: Hash32::new([7; 32]),
             cumulative: Amount::new(1_000),

@@ -103,17 +103,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-
-    fn escrow() -> Escrow {
-        let address = |digits: &str| format!("0x{}", digits.repeat(20)).parse().unwrap();
-        Escrow {
-            contract: address("44"),
-            chain_id: 42_431,
-            currency: address("33"),
-            decimals: 6,
-            payee: address("22"),
-        }
-    }
+    use crate::pay::mpp::session::escrow::tests::escrow;
 
     fn vector(name: &str) -> String {
         let vectors = include_str!("../../../../tests/vectors/tempo_transactions.json");
