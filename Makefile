@@ -52,7 +52,7 @@ test-native: ## Run the tests in Rust
 
 .PHONY: test-e2e
 test-e2e: build ## Run the tests against the worker in workerd, with a local chain
-	@$(SETUP) python
+	@$(SETUP) python browser
 	@scripts/tool.sh --quick
 	@npm run --silent test:e2e
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Brings what the other targets need and is not there yet; says nothing where nothing is missing.
 #
-#   scripts/setup.sh [rust] [wasm] [worker] [deny] [npm] [python]     no argument: all of them
+#   scripts/setup.sh [rust] [wasm] [worker] [deny] [npm] [python] [browser]     no argument: all of them
 #
-# Tools go to the cache folder, packages to node_modules. Only two things may have to be installed on the machine: the Rust
-# that builds WASM, by rustup or, where rustup cannot download, from Debian's packages; and Python with its venv, from those.
+# Tools go to the cache folder, packages to node_modules. Only three things may have to be installed on the machine: the Rust
+# that builds WASM, by rustup or, where rustup cannot download, from Debian's packages; and, from those, Python with its venv
+# and a browser.
 . "$(dirname "$0")/env.sh"
 
 # Its presence says that rustup was tried on this machine and could not download.
@@ -122,8 +123,20 @@ python_makes_venv() {
   python3 -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null
 }
 
+# What shows the gate's pages in the tests. tests/e2e/rig/browser.ts looks for the same names.
+setup_browser() {
+  if browser_is_there; then return; fi
+  command -v apt-get >/dev/null || die "no chromium, chromium-browser or google-chrome on PATH; install one"
+  say "installing Debian's chromium"
+  as_root apt-get update -q
+  install_packages chromium
+  browser_is_there || die "Debian's chromium is installed, and not on PATH"
+}
+
+browser_is_there() { command -v chromium chromium-browser google-chrome >/dev/null; }
+
 if [ $# = 0 ]; then
-  set -- rust wasm npm worker deny python
+  set -- rust wasm npm worker deny python browser
   trap 'if [ $? = 0 ]; then say "ready"; fi' EXIT
 fi
 for part; do
