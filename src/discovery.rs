@@ -1,5 +1,5 @@
 //! What the gate says of itself before anybody asks for it: `/offers`, `/openapi.json`, `/llms.txt`,
-//! `/.well-known/x402` and the pages that explain problems.
+//! `/.well-known/x402`. The pages that explain problems are `pages::problem`.
 //!
 //! All of it is made from the same two things: the [`catalogue`] of what the plans in force sell, and the description of
 //! the gate's own operations in `discovery/openapi/*.json`. It informs; what holds is the 402 itself.
@@ -7,7 +7,6 @@
 pub mod catalogue;
 pub mod llms;
 pub mod openapi;
-pub mod problem_page;
 pub mod well_known;
 
 /// Where a gate stands, as the request that asks saw it.

@@ -9,7 +9,8 @@
 //! 5. [`owner`]: what is changed while the gate runs. [`notice`]: what the owner is told as it happens.
 //! 6. [`surface`]: every operation of the gate's own. [`problem`]: every error there is. [`config`]: every setting there is.
 //!
-//! 7. [`discovery`]: what the gate says of itself and of what is for sale, before anybody asks for it.
+//! 7. [`discovery`]: what the gate says of itself and of what is for sale, before anybody asks for it. [`pages`]: what it
+//!    shows to people.
 //!
 //! All of that is the domain: pure, without a clock, randomness or a platform, and tested natively. [`contract`] is
 //! what the worker and its Durable Objects say to each other, and `edge` (feature `edge`) runs it all on Cloudflare.
@@ -29,6 +30,7 @@ pub mod fields;
 pub mod limit;
 pub mod notice;
 pub mod owner;
+pub mod pages;
 pub mod pay;
 pub mod problem;
 pub mod surface;

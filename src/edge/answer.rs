@@ -1,4 +1,4 @@
-//! Answers of the gate's own: problems and JSON.
+//! Answers of the gate's own: problems, JSON and pages.
 
 use serde_json::Value;
 use worker::{Result, web_sys};
@@ -36,6 +36,15 @@ pub(super) fn text(status: u16, media_type: &str, body: &str) -> Result<web_sys:
     let answer = web_sys::Response::new_with_opt_str_and_init(Some(body), &init)?;
     answer.headers().set("Content-Type", media_type)?;
     answer.headers().set("Cache-Control", "no-store")?;
+    Ok(answer)
+}
+
+/// A page, with the fields that go with it.
+pub(super) fn page(status: u16, html: &str, fields: &[(&'static str, String)]) -> Result<web_sys::Response> {
+    let answer = text(status, "text/html; charset=utf-8", html)?;
+    for (name, value) in fields {
+        answer.headers().set(name, value)?;
+    }
     Ok(answer)
 }
 

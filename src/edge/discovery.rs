@@ -5,7 +5,8 @@ use worker::web_sys;
 use super::exchange::{Exchange, Outcome};
 use super::{answer, plans_in_force};
 use crate::discovery::catalogue::{Catalogue, MAX_AGE};
-use crate::discovery::{Site, llms, openapi, problem_page, well_known};
+use crate::discovery::{Site, llms, openapi, well_known};
+use crate::pages::{Kept, problem as explanation};
 use crate::problem::{Problem, ProblemKind};
 
 /// `GET /offers`.
@@ -40,16 +41,14 @@ pub(super) fn problem(exchange: &Exchange, name: &str) -> Outcome<web_sys::Respo
     let Some(kind) = ProblemKind::of_page(name) else {
         return Err(Problem::new(ProblemKind::NotFound, format!("there is no problem type `{name}`")));
     };
-    let answer = if problem_page::wants_html(exchange.header("Accept").as_deref()) {
-        let page = problem_page::html(kind, &exchange.settings.config.prefix);
-        public(exchange, "text/html; charset=utf-8", &page)?
+    let answer = if explanation::wants_html(exchange.header("Accept").as_deref()) {
+        let html = explanation::html(kind, &exchange.settings.config.prefix);
+        exchange.ours(answer::page(200, &html, &explanation::PAGE.fields(Kept::Public(MAX_AGE))))?
     } else {
-        public(exchange, "application/json", &problem_page::json(kind).to_string())?
+        public(exchange, "application/json", &explanation::json(kind).to_string())?
     };
     exchange.ours((|| {
         answer.headers().set("Vary", "Accept")?;
-        answer.headers().set("Content-Security-Policy", &problem_page::policy())?;
-        answer.headers().set("X-Content-Type-Options", "nosniff")?;
         Ok(answer)
     })())
 }
