@@ -75,9 +75,16 @@ struct World {
     delivered: u32,
     creditable_at: Option<u64>,
     stored: Option<String>,
+    /// Whether the owner does not wait for the alarm.
+    owner_is_impatient: bool,
 }
 
 impl World {
+    /// What goes on with a payment that nobody drives.
+    fn waking(&self) -> Event {
+        if self.owner_is_impatient { Event::Retried } else { Event::Resumed }
+    }
+
     fn now(&self) -> Millis {
         Millis::new(START + self.now)
     }
@@ -162,7 +169,7 @@ fn perform(world: &mut World, purchase: &Purchase, step: &Step, fault: Fault) ->
             assert!(!sold || since.unwrap() >= ANSWER_LIFE.get(), "forgotten too early: {world:?}");
             Event::AnswerForgotten
         }
-        Step::Rest(_) => Event::Resumed,
+        Step::Rest(_) => world.waking(),
         Step::AskTrust | Step::Advance | Step::TakeBack | Step::TellTrust(_) => {
             panic!("a call is never credited before it is settled: {step:?}")
         }
@@ -238,7 +245,7 @@ fn run(world: &mut World, faults: &[Fault]) -> Purchase {
             (world.gate, world.asked) = (false, false);
             let Some(stored) = &world.stored else { return purchase };
             let StoredPurchase::V1(read) = serde_json::from_str(stored).unwrap();
-            purchase = world.apply(read, Event::Resumed);
+            purchase = world.apply(read, world.waking());
             continue;
         };
         if matches!(event, Event::StepFailed(_)) {
@@ -254,10 +261,10 @@ proptest! {
 
     #[test]
     fn one_payment_one_call_one_settlement_and_no_answer_lost_in_silence(
-        faults in faults(), small: bool, asks_chain: bool, sold: bool,
+        faults in faults(), small: bool, asks_chain: bool, sold: bool, owner_is_impatient: bool,
     ) {
         let status = if sold { 200 } else { 500 };
-        let mut world = World { status, small, asks_chain, ..World::default() };
+        let mut world = World { status, small, asks_chain, owner_is_impatient, ..World::default() };
         let purchase = run(&mut world, &faults);
         prop_assert!(world.origin_calls <= 1, "{world:?}");
         prop_assert_eq!(world.credited == 1, world.settled, "{:?} {:?}", world, purchase);

@@ -74,6 +74,7 @@ const BOUGHT: u64 = 4;
 
 /// Everything outside of the machine.
 #[derive(Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct World {
     now: u64,
     settled_on_chain: bool,
@@ -83,9 +84,16 @@ struct World {
     buyer: Buyer,
     stored: Option<String>,
     settle_calls: Cell<u32>,
+    /// Whether the owner does not wait for the alarm.
+    owner_is_impatient: bool,
 }
 
 impl World {
+    /// What goes on with a payment that nobody drives.
+    fn waking(&self) -> Event {
+        if self.owner_is_impatient { Event::Retried } else { Event::Resumed }
+    }
+
     fn now(&self) -> Millis {
         Millis::new(START + self.now)
     }
@@ -202,7 +210,7 @@ fn perform(world: &mut World, purchase: &Purchase, step: &Step, fault: Fault) ->
         | Step::Advance
         | Step::TakeBack
         | Step::TellTrust(_) => panic!("no refill has this step where nobody is trusted: {step:?}"),
-        Step::Rest(_) => Event::Resumed,
+        Step::Rest(_) => world.waking(),
     };
     match fault {
         Fault::DiesAfter => None,
@@ -231,10 +239,10 @@ fn run(world: &mut World, faults: &[Fault], policy: &SettlementPolicy) -> Purcha
             world.now = world.now.max(at.get() - START);
         }
         let Some(event) = perform(world, &purchase, &step, fault) else {
-            // The process died: what is stored goes on, by alarm; what was not stored never was.
+            // The process died: what is stored goes on, by alarm or by the owner; what was not stored never was.
             let Some(stored) = &world.stored else { return purchase };
             let StoredPurchase::V1(read) = serde_json::from_str(stored).unwrap();
-            purchase = read.apply(Event::Resumed, policy, world.now());
+            purchase = read.apply(world.waking(), policy, world.now());
             store(world, &purchase);
             continue;
         };
@@ -257,8 +265,10 @@ proptest! {
 
     /// No credit without settlement, never two credits, and what was settled is credited in the end.
     #[test]
-    fn settled_if_and_only_if_credited(faults in prop::collection::vec(faults(), 0..40)) {
-        let mut world = World::default();
+    fn settled_if_and_only_if_credited(
+        faults in prop::collection::vec(faults(), 0..40), owner_is_impatient: bool,
+    ) {
+        let mut world = World { owner_is_impatient, ..World::default() };
         let purchase = run(&mut world, &faults, &policy(1_000_000));
         prop_assert_eq!(world.credited(), world.paid_for(), "{:?}", purchase);
         prop_assert!(!world.pending_at_account, "the account would ask nobody to pay for ever: {purchase:?}");
@@ -282,8 +292,10 @@ proptest! {
     /// Where the chain can be asked, it decides: whatever fails, what was settled is credited with its transaction, though
     /// the owner's limit is nothing.
     #[test]
-    fn with_a_chain_to_ask_no_doubt_remains(faults in prop::collection::vec(faults(), 0..40)) {
-        let mut world = World::default();
+    fn with_a_chain_to_ask_no_doubt_remains(
+        faults in prop::collection::vec(faults(), 0..40), owner_is_impatient: bool,
+    ) {
+        let mut world = World { owner_is_impatient, ..World::default() };
         let policy = SettlementPolicy { asks_chain: true, ..policy(0) };
         let purchase = run(&mut world, &faults, &policy);
         prop_assert_eq!(world.credited(), world.paid_for(), "{:?}", purchase);

@@ -71,9 +71,16 @@ struct World {
     times_taken_back: u32,
     announced: bool,
     stored: Option<String>,
+    /// Whether the owner does not wait for the alarm.
+    owner_is_impatient: bool,
 }
 
 impl World {
+    /// What goes on with a payment that nobody drives.
+    fn waking(&self) -> Event {
+        if self.owner_is_impatient { Event::Retried } else { Event::Resumed }
+    }
+
     fn now(&self) -> Millis {
         Millis::new(START + self.now)
     }
@@ -184,7 +191,7 @@ fn perform(world: &mut World, purchase: &Purchase, step: &Step, fault: Fault) ->
         Step::Record => Event::Recorded(purchase.state()),
         Step::SignReceipt => Event::ReceiptSigned(Box::new(payments::receipt())),
         Step::KeepReceipt => Event::ReceiptKept,
-        Step::Rest(_) => Event::Resumed,
+        Step::Rest(_) => world.waking(),
         Step::AskChain | Step::Admit | Step::ForgetAnswer => panic!("nothing here has this step: {step:?}"),
     };
     match fault {
@@ -208,12 +215,12 @@ fn run(world: &mut World, faults: &[Fault], watch: &mut dyn FnMut(&World, &Purch
         }
         let event = perform(world, &purchase, &step, fault);
         if event.is_none() {
-            // The process died: what is stored goes on, by alarm; what was not stored never was.
+            // The process died: what is stored goes on, by alarm or by the owner; what was not stored never was.
             let Some(stored) = &world.stored else { return purchase };
             let StoredPurchase::V1(read) = serde_json::from_str(stored).unwrap();
             purchase = read;
         }
-        let event = event.unwrap_or(Event::Resumed);
+        let event = event.unwrap_or_else(|| world.waking());
         if matches!(event, Event::StepFailed(_)) {
             world.now += 1_000;
         }
@@ -232,8 +239,8 @@ proptest! {
     /// In the end the credit is kept if and only if the money moved; it was given once, and taken back at most once, and
     /// only if the settlement was refused for certain.
     #[test]
-    fn a_trusted_wallets_credit_is_kept_if_and_only_if_its_money_moved(faults in faults()) {
-        let mut world = World { trust: earned(), ..World::default() };
+    fn a_trusted_wallets_credit_is_kept_if_and_only_if_its_money_moved(faults in faults(), owner_is_impatient: bool) {
+        let mut world = World { trust: earned(), owner_is_impatient, ..World::default() };
         let purchase = run(&mut world, &faults, &mut |_, _| ());
         prop_assert_eq!(world.tokens, if world.settled_on_chain { 4 } else { 0 }, "{:?}", purchase);
         prop_assert!(world.times_added <= 1 && world.times_taken_back <= world.times_added);
@@ -250,8 +257,8 @@ proptest! {
 
     /// Who has earned no trust is credited nothing before the money moved.
     #[test]
-    fn a_wallet_without_trust_is_credited_when_it_has_paid(faults in faults()) {
-        let mut world = World::default();
+    fn a_wallet_without_trust_is_credited_when_it_has_paid(faults in faults(), owner_is_impatient: bool) {
+        let mut world = World { owner_is_impatient, ..World::default() };
         let mut early = false;
         run(&mut world, &faults, &mut |world, purchase| {
             early |= world.tokens > 0 && !world.settled_on_chain;

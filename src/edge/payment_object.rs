@@ -16,6 +16,7 @@ mod trusting;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use futures_util::lock::Mutex;
 use worker::{DurableObject, Env, Error, Request, Response, Result, State, durable_object, wasm_bindgen};
@@ -49,8 +50,8 @@ pub struct PaymentObject {
     state: State,
     env: Env,
     purchase: RefCell<Option<Purchase>>,
-    /// Whether a purchase is being driven: one driver at a time, whoever asks.
-    driving: Rc<Cell<bool>>,
+    /// Held by whoever drives the purchase: one at a time, whoever asks.
+    driving: Arc<Mutex<()>>,
     /// Held while a backend's request is asked about: one after another.
     requests: Mutex<()>,
     /// Streams that wait for a voucher of the channel that it is.
@@ -65,7 +66,7 @@ impl DurableObject for PaymentObject {
             state,
             env,
             purchase: RefCell::new(None),
-            driving: Rc::new(Cell::new(false)),
+            driving: Arc::default(),
             requests: Mutex::new(()),
             vouchers: channel::Waiting::default(),
             looked_at: Cell::default(),

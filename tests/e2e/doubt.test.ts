@@ -107,6 +107,34 @@ test("where the chain cannot be asked nothing is credited in doubt; the owner se
   await blind.stop();
 });
 
+test("the owner's word waits for a try that is under way, and is carried out after it", async () => {
+  const blind = await world.gate({
+    payment: { rpc: "http://127.0.0.1:9", settle_timeout: "10s" },
+    secrets: { ADMIN_TOKEN },
+  });
+  const one = await payer(blind);
+  const [begun, ended] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  world.facilitator.next("settle", forwardThenCut, async (call) => {
+    begun.resolve();
+    await ended.promise;
+    await html(500)(call);
+  });
+  await unavailable(await one.client("/cpu", { headers: one.headers }));
+  const { id } = await eventually("the owner sees it", async () => {
+    const { items } = await ordered(blind, "GET", "/payments?state=unknown");
+    return items.find((item: Table) => item["payer"].toLowerCase() === one.wallet.address.toLowerCase());
+  }) as Table;
+  await begun.promise;
+  const told = ordered(blind, "POST", `/payments/${id}/retry`);
+  // A call that is answered while the try is held has come after the order.
+  await unavailable(await one.client("/cpu"), "payment-pending");
+  assert.equal(world.facilitator.calls.settle.length, 2);
+  ended.resolve();
+  assert.deepEqual(await told, { id, state: "unknown" });
+  assert.ok(world.facilitator.calls.settle.length > 2, "the owner's word is tried after it");
+  await blind.stop();
+});
+
 test("without a chain what is above the owner's limit is held, and tried again on the owner's word only", async () => {
   const held = await world.gate({ payment: { unconfirmed_limit: "0.0001", settle_timeout: "2s" }, secrets: { ADMIN_TOKEN } });
   const one = await payer(held);

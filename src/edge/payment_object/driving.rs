@@ -1,15 +1,13 @@
 //! Drives a purchase, step by step, and stores it before each next one; the alarm goes on where a driver died.
 
-use std::cell::Cell;
-use std::rc::Rc;
-
+use futures_util::lock::OwnedMutexGuard;
 use worker::{Error, Result, console_error};
 
 use super::steps::{self, Job};
 use super::{CHORE_RETRY, PaymentObject};
 use crate::config::payment::PaymentConfig;
 use crate::contract::Attempt;
-use crate::edge::clock;
+use crate::edge::{clock, deadline};
 use crate::limit::decision::Decision;
 use crate::pay::purchase::{Event, Purchase, Step, StoredPurchase};
 use crate::time::{Millis, Span};
@@ -17,18 +15,15 @@ use crate::time::{Millis, Span};
 /// How soon a step that failed is tried again.
 pub(super) const STEP_RETRY: Span = Span::seconds(1);
 
-/// Tells that nobody drives any more, however the driver ended.
-pub(super) struct Driver(Rc<Cell<bool>>);
+/// How long the owner's word waits for a try that is under way: 2 min, longer than a facilitator may take.
+const OWNERS_PATIENCE: Span = Span::seconds(120);
 
-impl Drop for Driver {
-    fn drop(&mut self) {
-        self.0.set(false);
-    }
-}
+/// Who has it drives the purchase, and nobody else does, however it ends.
+pub(super) type Driver = OwnedMutexGuard<()>;
 
 impl PaymentObject {
     pub(super) fn driver(&self) -> Option<Driver> {
-        (!self.driving.replace(true)).then(|| Driver(self.driving.clone()))
+        self.driving.try_lock_owned()
     }
 
     pub(super) fn forget_if_nothing_began(&self) {
@@ -38,11 +33,11 @@ impl PaymentObject {
         }
     }
 
-    /// The owner does not wait for the alarm; what state the payment is in then.
+    /// The owner does not wait for the alarm, but for a try that is under way; what state the payment is in then.
     pub(super) async fn retry(&self) -> Result<Option<String>> {
         self.load()?;
         if self.purchase.borrow().is_some()
-            && let Some(driver) = self.driver()
+            && let Some(driver) = deadline::within(OWNERS_PATIENCE, self.driving.clone().lock_owned()).await
         {
             self.resume(driver, Event::Retried).await?;
         }

@@ -16,7 +16,7 @@ use crate::time::Millis;
 pub enum Event {
     /// It was presented again, or the process came back and found it stored.
     Resumed,
-    /// The owner wants it tried again now.
+    /// The process came back, or a driver is done, and the owner wants it tried again now.
     Retried,
     /// The account said whether the call may pass.
     Admitted(bool),
@@ -64,7 +64,15 @@ pub enum Event {
 impl Purchase {
     /// The purchase after something happened. An event that does not fit where it is changes nothing.
     #[must_use]
-    pub fn apply(mut self, event: Event, policy: &SettlementPolicy, now: Millis) -> Self {
+    pub fn apply(self, event: Event, policy: &SettlementPolicy, now: Millis) -> Self {
+        if event == Event::Retried {
+            // Nobody drives it then: what a process that died had begun has begun, whoever comes first.
+            return self.take_in(Event::Resumed, policy, now).take_in(event, policy, now);
+        }
+        self.take_in(event, policy, now)
+    }
+
+    fn take_in(mut self, event: Event, policy: &SettlementPolicy, now: Millis) -> Self {
         let Some(event) = self.note(event) else { return self };
         self.call = self.call.map(|call| next_call(call, &self.stage, &event, now));
         let stage = std::mem::replace(&mut self.stage, Stage::Received);
@@ -116,9 +124,7 @@ impl Purchase {
             Stage::Verified if self.call.is_some() => verified_for_call(event),
             Stage::Verified => verified(event, now),
             Stage::Advancing if event == Event::Credited => Stage::Advanced { at: now },
-            Stage::Advanced { .. } if matches!(event, Event::Resumed | Event::Retried) => {
-                Stage::Settling { retries: 0, since: now }
-            }
+            Stage::Advanced { .. } if event == Event::Resumed => Stage::Settling { retries: 0, since: now },
             Stage::Serving => self.serving(&event, now),
             Stage::Settling { retries, since } => settling(event, retries, since, &doubt, now),
             Stage::Unknown { why, retries, since, retry_at } => {
