@@ -4,21 +4,29 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, before, suite, test } from "node:test";
 import { poor, problem, served } from "./rig/answers.ts";
 import type { Wallet } from "./rig/chain.ts";
-import { eventually, sleep } from "./rig/eventually.ts";
+import { eventually } from "./rig/eventually.ts";
 import type { Gate, Table } from "./rig/gate.ts";
+import { ADMIN_TOKEN } from "./rig/limits.ts";
 import { altered, asked, authorization, openSession, receipt, sessionManager, sessionMethod, voucher } from "./rig/mpp.ts";
+import { ordered } from "./rig/owner.ts";
 import { ESCROW, PATH_USD, TEMPO_CHAIN_ID, startTempo } from "./rig/tempo.ts";
 import type { Tempo } from "./rig/tempo.ts";
 import { bucketPlan, startWorld } from "./rig/world.ts";
-import type { World } from "./rig/world.ts";
+import type { GateWishes, World } from "./rig/world.ts";
 
 let world: World;
 let tempo: Tempo;
 let gate: Gate;
+/** One that closes channels which nobody uses. */
+let impatient: Gate;
+/** One that can be made to die at a certain moment. */
+let mortal: Gate;
 let persist: string;
+
+type Session = Awaited<ReturnType<typeof openSession>>;
 
 const STRANGER = "0x000000000000000000000000000000000000dEaD";
 
@@ -26,13 +34,19 @@ before(async () => {
   [world, tempo] = await Promise.all([startWorld(), startTempo()]);
   persist = await mkdtemp(join(tmpdir(), "tollgate-"));
   const agents = { endpoints: { "*": { bucket: { capacity: 1, refill_rate: 0.001 }, over_limit: "pay", price: "0.001", refill: 4 } } };
-  gate = await world.gate({
-    persist,
-    secrets: { SESSION_PAYEE_KEY: tempo.payee.key },
+  const start = async (session: Table = {}, more: GateWishes = {}) => await world.gate({
+    secrets: { SESSION_PAYEE_KEY: tempo.payee.key, ADMIN_TOKEN },
     plans: { ...bucketPlan(), agents },
     settings: { default_plans: { session: "agents" } },
-    payment: { pay_to: tempo.payee.address, session: { escrow: ESCROW, chain_id: TEMPO_CHAIN_ID, currency: PATH_USD, rpc: tempo.url } },
+    payment: {
+      pay_to: tempo.payee.address,
+      session: { escrow: ESCROW, chain_id: TEMPO_CHAIN_ID, currency: PATH_USD, rpc: tempo.url, ...session },
+    },
+    ...more,
   });
+  gate = await start();
+  impatient = await start({ close_after: "1s" });
+  mortal = await start({}, { faulty: true, persist });
 });
 
 after(async () => {
@@ -47,6 +61,14 @@ async function openingOther(denied: Response, change: (request: Table) => void, 
   change(other.request);
   const sent = await sessionMethod(tempo, payer).createCredential({ challenge: other });
   return altered(sent, (credential) => credential.challenge = challenge);
+}
+
+/** The channel as the escrow has it once the gate has closed it there. */
+async function closedOnChain(channel: string): Promise<Awaited<ReturnType<Tempo["channel"]>>> {
+  return await eventually("the chain has closed it", async () => {
+    const found = await tempo.channel(channel);
+    return found.finalized ? found : undefined;
+  }, 90_000);
 }
 
 test("a transaction for somebody else is not sent to the node", async () => {
@@ -98,47 +120,66 @@ test("a channel that the stock client closes is closed on the chain: the payee h
   assert.equal(paid.receipt!.spent, "250");
   const before = await tempo.balance(payer.address);
   await manager.close();
-  const channel = await eventually("the chain has closed it", async () => {
-    const found = await tempo.channel(manager.channelId!);
-    return found.finalized ? found : undefined;
-  }, 20_000);
+  const channel = await closedOnChain(manager.channelId!);
   // The stock client closes with what it signed last, which its free request is a part of.
   const { acceptedCumulative } = paid.receipt!;
   assert.equal(channel.settled, BigInt(acceptedCumulative));
   assert.equal(await tempo.balance(payer.address) - before, channel.deposit - channel.settled);
 });
 
-test("a channel that its payer asks the chain to close spends nothing more, and is closed with its last voucher", async () => {
-  const payer = tempo.payer();
-  const { client, method, channel, denied } = await openSession(gate, tempo, payer);
-  await served(await client("/cpu", authorization(await voucher(method, denied, channel, 250n))));
-  await tempo.requestClose(payer, channel);
-  const closed = await eventually("the chain has closed it", async () => {
-    const found = await tempo.channel(channel);
-    return found.finalized ? found : undefined;
-  }, 90_000);
-  assert.equal(closed.settled, 250n);
-  await problem(await client("/cpu", authorization(await voucher(method, denied, channel, 750n))), 410, "session/channel-finalized");
-});
+// Each of these waits for a channel's alarm, which rings ten seconds after what was asked of it last: they wait at once.
+suite("what a channel's alarm does", { concurrency: true }, () => {
+  test("a channel that its payer asks the chain to close spends nothing more, and is closed with its last voucher", async () => {
+    const payer = tempo.payer();
+    const { client, method, channel, denied } = await openSession(gate, tempo, payer);
+    await served(await client("/cpu", authorization(await voucher(method, denied, channel, 250n))));
+    await tempo.requestClose(payer, channel);
+    const closed = await closedOnChain(channel);
+    assert.equal(closed.settled, 250n);
+    await problem(await client("/cpu", authorization(await voucher(method, denied, channel, 750n))), 410, "session/channel-finalized");
+  });
 
-test("killed at whatever moment, what a channel spent reaches its account once", async () => {
-  const { client, method, channel, denied } = await openSession(gate, tempo);
-  const sent = authorization(await voucher(method, denied, channel, 100_000n));
-  for (const moment of [12, 16, 20, 24, 28, 32, 40]) {
-    const asking = Array.from({ length: 16 }, () => client("/cpu", sent).then(({ status }) => status, () => 0));
-    await sleep(moment);
-    await gate.kill();
+  test("a channel that nobody uses for `close_after` is closed with its last voucher, and its payer gets the rest", async () => {
+    const payer = tempo.payer();
+    const { client, method, channel, denied } = await openSession(impatient, tempo, payer);
+    await served(await client("/cpu", authorization(await voucher(method, denied, channel, 1000n))));
+    const before = await tempo.balance(payer.address);
+    const closed = await closedOnChain(channel);
+    assert.equal(closed.settled, 1000n, "what was signed for, though 250 were spent");
+    assert.equal(await tempo.balance(payer.address) - before, closed.deposit - 1000n);
+    await problem(await client("/cpu", authorization(await voucher(method, denied, channel, 1250n))), 410, "session/channel-finalized");
+  });
+
+  test("6.3 #15 a death between spending from a channel and hearing of the credit: the account is credited, once", async () => {
+    const lost = await openSession(mortal, tempo), unheard = await openSession(mortal, tempo);
+    const account = ({ channel }: Session) => `session:${channel}`;
+    await mortal.faults({ credits: { [account(lost)]: "lost", [account(unheard)]: "unanswered" } });
+    const sent = new Map<Session, { headers: Record<string, string> }>();
+    for (const session of [lost, unheard]) {
+      sent.set(session, authorization(await voucher(session.method, session.denied, session.channel, 250n)));
+    }
+    const asking = [lost, unheard].map(async (session) => await session.client("/cpu", sent.get(session)).catch(() => undefined));
+    await eventually("both have spent", async () => await mortal.unanswered() >= 2 ? true : undefined, 20_000);
+    await mortal.kill();
     await Promise.all(asking);
-    await gate.restart();
-  }
-  const spent = async () => BigInt(receipt(await served(await client("/cpu", sent)))["spent"]);
-  const first = await spent();
-  assert.equal(await spent() - first, 250n, "each request costs its price");
-  await eventually("the bill has all that was spent", async () => {
-    const { paid } = await (await client("/_tollgate/usage", sent)).json() as Table;
-    const row = (await gate.ledger("SELECT spent FROM channels WHERE id = ?", channel))[0];
-    const billed = BigInt(Math.round(Number(paid.amount) * 1e6));
-    assert.ok(row === undefined || billed <= BigInt(row["spent"] as string) + 500n);
-    return billed === first + 250n ? true : undefined;
-  }, 20_000);
+    await mortal.restart();
+
+    const [bill, left] = [
+      async (session: Session) => (await (await served(await session.client("/_tollgate/usage", sent.get(session)))).json() as Table)["paid"],
+      async (session: Session) => Math.floor((await ordered(mortal, "GET", `/accounts/${account(session)}`))["endpoints"][0].tokens),
+    ];
+    assert.deepEqual(await Promise.all([lost, unheard].map(left)), [0, 0], "one has no credit yet, the other's request took it");
+    for (const { channel } of [lost, unheard]) {
+      const rows = async () => await mortal.ledger("SELECT spent FROM channels WHERE id = ? AND spent = '250'", channel);
+      // The ledger is told when the account has what was spent.
+      await eventually("the alarm has done its work", async () => (await rows())[0], 30_000);
+    }
+    for (const session of [lost, unheard]) assert.deepEqual(await bill(session), { count: 1, amount: "0.00025" });
+    // A channel that is closed rings at once, and goes through all of it again.
+    for (const { client, method, channel, denied } of [lost, unheard]) {
+      await client("/cpu", { method: "POST", ...authorization(await voucher(method, denied, channel, 250n, "close")) });
+      await closedOnChain(channel);
+    }
+    assert.deepEqual(await Promise.all([lost, unheard].map(left)), [1, 0], "what was paid for and not used is there, once");
+  });
 });

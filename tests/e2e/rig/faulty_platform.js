@@ -1,9 +1,12 @@
-// Stands before the built worker and hands it a platform that fails on command: D1 that never answers, and a Durable Object's
-// storage whose writes fail, or are made and reported failed. `POST /__faults` says what fails from now on.
+// Stands before the built worker and hands it a platform that fails on command: D1 that never answers, a Durable Object's
+// storage whose writes fail, or are made and reported failed, and calls that bring an account a credit and are never answered.
+// `POST /__faults` says what fails from now on, and `GET /__faults` how many of those calls there were.
 import Gate, { AccountObject as Account, PaymentObject as Payment } from "./index.js";
 
-/** `ledger`: "hangs". `storage`: "fails" or "lies". */
+/** `ledger`: "hangs". `storage`: "fails" or "lies". `credits`: by the account's id, "lost" or "unanswered". */
 let faults = {};
+/** How many calls were not answered that bring a credit. */
+let unanswered = 0;
 
 const never = new Promise(() => {});
 
@@ -25,8 +28,27 @@ const statement = (real) => over(real, {
   ...Object.fromEntries(["all", "run", "first", "raw"].map((name) => [name, asked(real, name)])),
 });
 
+/** What is to become of a call to an account: it stands in the URL. */
+function faultOf(url) {
+  if (faults.credits === undefined) return undefined;
+  const [[text]] = new URL(url).searchParams;
+  const { account, call } = JSON.parse(text);
+  return Object.hasOwn(call, "credit") ? faults.credits[account] : undefined;
+}
+
+const account = (real) => over(real, {
+  fetch: async (url, ...more) => {
+    const fault = faultOf(url);
+    if (fault === undefined) return await real.fetch(url, ...more);
+    if (fault === "unanswered") await real.fetch(url, ...more);
+    unanswered += 1;
+    return await never;
+  },
+});
+
 const environment = (env) => ({
   ...env,
+  ACCOUNT: over(env.ACCOUNT, { getByName: (name) => account(env.ACCOUNT.getByName(name)) }),
   LEDGER: over(env.LEDGER, { batch: asked(env.LEDGER, "batch"), prepare: (sql) => statement(env.LEDGER.prepare(sql)) }),
 });
 
@@ -72,7 +94,7 @@ export default class extends Gate {
   }
   async fetch(request) {
     if (new URL(request.url).pathname !== "/__faults") return await super.fetch(request);
-    faults = await request.json();
-    return new Response();
+    if (request.method === "POST") faults = await request.json();
+    return Response.json(unanswered);
   }
 }

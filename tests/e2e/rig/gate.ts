@@ -25,6 +25,14 @@ export interface GateOptions {
   persist?: string;
 }
 
+/** What can fail on command: see `faulty_platform.js`. */
+export interface Faults {
+  ledger?: "hangs";
+  storage?: "fails" | "lies";
+  /** By account: what becomes of the call that brings it a credit. It does not arrive, or its answer does not. */
+  credits?: Record<string, "lost" | "unanswered">;
+}
+
 export type Gate = Awaited<ReturnType<typeof startGate>>;
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
@@ -94,8 +102,12 @@ export async function startGate(options: GateOptions) {
       return (await database.prepare(sql).bind(...values).all()).meta.rows_written;
     },
     /** What fails from now on, of a gate that is `faulty`. */
-    async faults(wanted: { ledger?: "hangs"; storage?: "fails" | "lies" } = {}): Promise<void> {
+    async faults(wanted: Faults = {}): Promise<void> {
       await fetch(`${runtime.url}/__faults`, { method: "POST", body: JSON.stringify(wanted) });
+    },
+    /** How many calls with a credit a gate that is `faulty` has left without an answer since it started. */
+    async unanswered(): Promise<number> {
+      return await (await fetch(`${runtime.url}/__faults`)).json() as number;
     },
     /** Runs what is run once a day, and waits for it. */
     async daily(): Promise<void> {
