@@ -27,6 +27,7 @@ use crate::time::Span;
 use endpoints::Endpoints;
 use headers::HeaderTemplates;
 use payment::PaymentConfig;
+use payment::facilitator::Auth;
 use size::Bytes;
 use span::receipt_ttl;
 use table::{Faults, Table, boolean, number, text, texts};
@@ -117,6 +118,13 @@ impl Config {
             Some(config) if faults.is_empty() => Ok(config),
             _ => Err(faults),
         }
+    }
+
+    /// Whether a facilitator wants to be told that way who asks.
+    #[must_use]
+    pub fn asks_for(&self, auth: Auth) -> bool {
+        let facilitators = self.payment.iter().flat_map(|payment| &payment.facilitators);
+        facilitators.into_iter().any(|facilitator| facilitator.auth == auth)
     }
 
     fn read_table(

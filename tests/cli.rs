@@ -128,7 +128,7 @@ fn a_check_in_json_has_lines_settings_and_messages() {
                     { "line": 5, "setting": format!("{refill}.refill_rate"), "message": "is missing", "source": source },
                     { "line": 5, "setting": format!("{refill}.refil_rate"), "message": "is not a setting; did you mean `refill_rate`?", "source": source },
                 ],
-                "warnings": [], "secrets": [], "facilitators": [],
+                "warnings": [], "secrets": [], "optional_secrets": [], "local_secrets": null, "facilitators": [],
             })
         )
     );
@@ -143,7 +143,11 @@ fn what_is_good_is_said_to_be_and_surprises_do_not_fail_it() {
         (good.code, good.out.as_str()),
         (
             0,
-            "note: a deploy needs the secrets RECEIPT_SIGNING_KEY, SESSION_KEY\nwrangler_files/good/whole.toml: good\n"
+            "note: a deploy needs the secrets RECEIPT_SIGNING_KEY, SESSION_KEY\n\
+             note: it may have ADMIN_TOKEN (opens the owner's API), \
+             PREVIOUS_RECEIPT_KEYS (shows the public keys before RECEIPT_SIGNING_KEY), \
+             PREVIOUS_SESSION_KEY (keeps challenges good of before SESSION_KEY)\n\
+             wrangler_files/good/whole.toml: good\n"
         )
     );
     let plans = "plans:\n  free:\n    endpoints:\n      /x:\n        bucket: { capacity: 4, refill_rate: 1 }\n        cost: 5\n";
@@ -169,6 +173,61 @@ fn every_file_of_the_repository_that_is_meant_to_be_good_is() {
     let staging = called(&["check", "--env", "staging", "wrangler_files/good/with_an_environment.toml"]);
     assert_eq!(staging.code, 0, "{}", staging.out);
     assert_eq!(called(&["check", "--env", "no", "wrangler_files/good/whole.toml"]).code, 1);
+}
+
+/// A file of settings with sessions, and what lies beside it.
+fn beside(name: &str, vars: &str) -> String {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join(".dev.vars"), vars).unwrap();
+    let whole = fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wrangler_files/good/whole.toml"),
+    );
+    let session = "[vars.TOLLGATE.payment.session]\nescrow = \"0x5e55100000000000000000000000000000000001\"\nchain_id = 42431\n\
+                   currency = \"0x20c0000000000000000000000000000000000000\"\nrpc = \"https://rpc.acme.test\"\n\n[vars.PLANS";
+    scratch(&format!("{name}/wrangler.toml"), &whole.unwrap().replacen("[vars.PLANS", session, 1))
+}
+
+#[test]
+fn secrets_that_lie_beside_the_settings_are_checked_and_not_shown() {
+    let key = "11".repeat(32);
+    let file = beside(
+        "bad_secrets",
+        &format!(
+            "RECEIPT_SIGNING_KEY=\"{key}\"\nSESSION_KEY=\"deadbeef\"\nSESSION_PAYEE_KEY={key}\nWEBHOOK_SECRET=x\nADMIN_TOKEM=y\n"
+        ),
+    );
+    let vars = file.replace("wrangler.toml", ".dev.vars");
+    let done = called(&["check", &file]);
+    let lines: Vec<&str> = done.out.lines().skip(2).collect();
+    assert_eq!(
+        (done.code, lines),
+        (
+            1,
+            vec![
+                &*format!("{vars}:2: error: SESSION_KEY: must be 32 bytes (64 hex digits), not 4 bytes"),
+                &*format!(
+                    "{vars}:3: error: SESSION_PAYEE_KEY: is the key of 0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A, and sessions pay 0x209693Bc6afc0C5328bA36FaF03C514EF312287C: TOLLGATE.payment.pay_to"
+                ),
+                &*format!("{vars}:4: warning: WEBHOOK_SECRET: has no effect: TOLLGATE.webhook is missing"),
+                &*format!(
+                    "{vars}:5: warning: ADMIN_TOKEM: is not a secret of this gate; did you mean `ADMIN_TOKEN`?"
+                ),
+                &*format!("{vars}: 2 errors, 2 warnings"),
+                &*format!("{file}: good"),
+            ]
+        )
+    );
+    assert!(
+        done.out.contains("SESSION_PAYEE_KEY (the key of pay_to: redeems what sessions pay)"),
+        "{}",
+        done.out
+    );
+    assert!(!done.out.contains(&key) && !done.out.contains("deadbeef"));
+    let told = called(&["check", "--json", &file]).json();
+    assert_eq!((&told["ok"], &told["local_secrets"]["errors"][0]["line"]), (&json!(false), &json!(2)));
+    let good = beside("good_secrets", &format!("RECEIPT_SIGNING_KEY={key}\nSESSION_KEY={key}\n"));
+    assert_eq!(called(&["check", &good]).code, 0);
 }
 
 fn paid_by(facilitator: &str) -> String {

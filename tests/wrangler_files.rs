@@ -12,7 +12,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tollgate::config::document::{Document, Format};
-use tollgate::config::gate_file::{Checked, check};
+use tollgate::config::gate_file::{Checked, Remark, check};
+use tollgate::config::secrets::uses::Use;
 
 const SAID: [(&str, &str); 17] = [
     (
@@ -138,9 +139,34 @@ fn the_secrets_that_a_deploy_needs_are_listed() {
     );
     let checked = check(&Document::parse(&text, Format::Toml).unwrap(), None);
     assert_eq!(checked.faults, []);
+    let needed: Vec<&str> = checked
+        .secrets
+        .iter()
+        .filter_map(|(name, used)| (*used == Use::Needed).then_some(name.as_str()))
+        .collect();
+    assert_eq!(needed, ["ORIGIN_KEY", "OTHER", "RECEIPT_SIGNING_KEY", "SESSION_KEY", "WEBHOOK_SECRET"]);
+    assert_eq!(checked.secrets["SESSION_PAYEE_KEY"], Use::None("sessions are not offered"));
+}
+
+#[test]
+fn a_secret_that_stands_in_the_file_is_told_and_checked() {
+    let text = fs::read_to_string(folder("good").join("whole.toml")).unwrap();
+    let vars = "[vars]\nADMIN_TOKEN = \"short\"\nSESSION_PAYEE_KEY = \"0x01\"\n\n[vars.TOLLGATE]";
+    let checked =
+        check(&Document::parse(&text.replace("[vars.TOLLGATE]", vars), Format::Toml).unwrap(), None);
+    let said = |remarks: &[Remark]| remarks.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(
-        checked.secrets,
-        ["ORIGIN_KEY", "OTHER", "RECEIPT_SIGNING_KEY", "SESSION_KEY", "WEBHOOK_SECRET"]
+        said(&checked.faults),
+        ["line 5: ADMIN_TOKEN: must be at least 16 characters; make one with `openssl rand -hex 32`"]
+    );
+    let stands = "stands in the file, for everybody who may read it; make a new one and set it with `wrangler secret put`";
+    assert_eq!(
+        said(&checked.surprises),
+        [
+            format!("line 5: ADMIN_TOKEN: {stands}"),
+            format!("line 6: SESSION_PAYEE_KEY: {stands}"),
+            "line 6: SESSION_PAYEE_KEY: has no effect: sessions are not offered".to_owned(),
+        ]
     );
 }
 

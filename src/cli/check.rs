@@ -1,4 +1,6 @@
-//! `tollgate check`: a file of settings or plans, before it is deployed or applied.
+//! `tollgate check`: a file of settings or plans, before it is deployed or applied; and the secrets that lie beside it.
+
+mod local_secrets;
 
 use serde_json::{Value, json};
 
@@ -14,6 +16,8 @@ use crate::config::gate_file::{self, Checked, Remark};
 use crate::config::payment::PaymentConfig;
 use crate::config::payment::facilitator::{Auth, Facilitator};
 use crate::config::plan_file::{PlanFault, PlanFile, locate};
+use crate::config::secrets::uses::Use;
+use local_secrets::LocalSecrets;
 
 /// What a facilitator said that it supports.
 struct Asked {
@@ -31,8 +35,12 @@ pub(super) fn run(screen: Screen, http: &Http, arguments: &Check) -> Outcome {
         Some(payment) if arguments.online => ask_all(screen, http, payment),
         _ => Vec::new(),
     };
-    screen.result(&to_json(&file, &checked, &asked), || to_text(&file, &checked, &asked))?;
-    verdict(&checked, &asked)
+    let beside = |config| LocalSecrets::beside(&arguments.file, arguments.env.as_deref(), config);
+    let local = checked.config.as_ref().map(beside).transpose()?.flatten();
+    screen.result(&to_json(&file, &checked, local.as_ref(), &asked), || {
+        to_text(&file, &checked, local.as_ref(), &asked)
+    })?;
+    verdict(&checked, local.as_ref(), &asked)
 }
 
 /// What is wrong with a file, and what will surprise.
@@ -97,12 +105,13 @@ fn ask(http: &Http, facilitator: &Facilitator, payment: &PaymentConfig) -> Outco
 }
 
 /// What is reached and says no is worse than what is not reached.
-fn verdict(checked: &Checked, asked: &[Asked]) -> Outcome {
+fn verdict(checked: &Checked, local: Option<&LocalSecrets>, asked: &[Asked]) -> Outcome {
     let lacks = |asked: &Asked| match &asked.found {
         Ok(lacking) => !lacking.is_empty(),
         Err(failure) => failure.kind() == Kind::Refused,
     };
-    if !checked.faults.is_empty() || asked.iter().any(lacks) {
+    let are_bad = local.is_some_and(|local| !local.faults.is_empty());
+    if !checked.faults.is_empty() || are_bad || asked.iter().any(lacks) {
         Err(Failure::told(Kind::Refused))
     } else if asked.iter().any(|asked| asked.found.is_err()) {
         Err(Failure::told(Kind::Unreachable))
@@ -111,7 +120,7 @@ fn verdict(checked: &Checked, asked: &[Asked]) -> Outcome {
     }
 }
 
-fn to_json(file: &SettingsFile, checked: &Checked, asked: &[Asked]) -> Value {
+fn to_json(file: &SettingsFile, checked: &Checked, local: Option<&LocalSecrets>, asked: &[Asked]) -> Value {
     let remark = |remark: &Remark| {
         json!({
             "line": remark.line,
@@ -130,15 +139,22 @@ fn to_json(file: &SettingsFile, checked: &Checked, asked: &[Asked]) -> Value {
     json!({
         "file": file.name,
         "kind": if file.is_wranglers() { "wrangler" } else { "plans" },
-        "ok": checked.faults.is_empty(),
+        "ok": checked.faults.is_empty() && local.is_none_or(|local| local.faults.is_empty()),
         "errors": checked.faults.iter().map(remark).collect::<Vec<_>>(),
         "warnings": checked.surprises.iter().map(remark).collect::<Vec<_>>(),
-        "secrets": checked.secrets,
+        "secrets": names_of(checked, |used| used == Use::Needed),
+        "optional_secrets": names_of(checked, |used| matches!(used, Use::Optional(_))),
+        "local_secrets": local.map(LocalSecrets::to_json),
         "facilitators": facilitators.collect::<Vec<_>>(),
     })
 }
 
-fn to_text(file: &SettingsFile, checked: &Checked, asked: &[Asked]) -> String {
+/// The secrets of which that is true.
+fn names_of(checked: &Checked, is: impl Fn(Use) -> bool) -> Vec<&str> {
+    checked.secrets.iter().filter(|(_, used)| is(**used)).map(|(name, _)| name.as_str()).collect()
+}
+
+fn to_text(file: &SettingsFile, checked: &Checked, local: Option<&LocalSecrets>, asked: &[Asked]) -> String {
     let mut lines = Vec::new();
     for (style, kind, remarks) in [(BAD, "error", &checked.faults), (WARN, "warning", &checked.surprises)] {
         for remark in remarks {
@@ -146,15 +162,27 @@ fn to_text(file: &SettingsFile, checked: &Checked, asked: &[Asked]) -> String {
         }
     }
     lines.extend(asked.iter().flat_map(told_of_facilitator));
-    if !checked.secrets.is_empty() {
-        lines.push(format!(
-            "{}: a deploy needs the secrets {}",
-            styled(DIM, "note"),
-            checked.secrets.join(", ")
-        ));
-    }
-    lines.push(summary(file, checked));
+    lines.extend(told_of_secrets(checked));
+    lines.extend(local.iter().flat_map(|local| local.to_lines()));
+    lines.push(summary(&file.name, &checked.faults, &checked.surprises));
     lines.join("\n")
+}
+
+/// What a deploy must bring beside the file, and may.
+fn told_of_secrets(checked: &Checked) -> Vec<String> {
+    let note = |text: String| format!("{}: {text}", styled(DIM, "note"));
+    let needed = names_of(checked, |used| used == Use::Needed).join(", ");
+    let optional: Vec<String> = checked
+        .secrets
+        .iter()
+        .filter_map(|(name, used)| match used {
+            Use::Optional(does) => Some(format!("{name} ({does})")),
+            Use::Needed | Use::None(_) => None,
+        })
+        .collect();
+    let needed = (!needed.is_empty()).then(|| note(format!("a deploy needs the secrets {needed}")));
+    let may = (!optional.is_empty()).then(|| note(format!("it may have {}", optional.join(", "))));
+    needed.into_iter().chain(may).collect()
 }
 
 fn told(file: &SettingsFile, remark: &Remark, kind: &str) -> String {
@@ -183,14 +211,14 @@ fn told_of_facilitator(asked: &Asked) -> Vec<String> {
     }
 }
 
-fn summary(file: &SettingsFile, checked: &Checked) -> String {
+fn summary(name: &str, faults: &[Remark], surprises: &[Remark]) -> String {
     let count = |many: usize, what: &str| format!("{many} {what}{}", if many == 1 { "" } else { "s" });
-    let (errors, warnings) = (checked.faults.len(), checked.surprises.len());
+    let (errors, warnings) = (faults.len(), surprises.len());
     let verdict = match (errors, warnings) {
         (0, 0) => styled(GOOD, "good"),
         (0, _) => format!("{}, {}", styled(GOOD, "good"), count(warnings, "warning")),
         (_, 0) => styled(BAD, count(errors, "error")),
         _ => format!("{}, {}", styled(BAD, count(errors, "error")), count(warnings, "warning")),
     };
-    format!("{}: {verdict}", file.name)
+    format!("{name}: {verdict}")
 }

@@ -1,8 +1,7 @@
 //! A `wrangler.toml` as its author sees it: the settings and plans that the worker would get from it, and the bindings that
 //! the worker needs. Every fault and every surprise is told with its line.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::{Map, Value};
@@ -10,6 +9,7 @@ use serde_json::{Map, Value};
 use super::Config;
 use super::advice;
 use super::document::Document;
+use super::secrets::uses::{self, Use, uses};
 use super::table::{Fault, Faults, member_name};
 
 /// The most bytes that Cloudflare takes in one text variable: 5 kB.
@@ -41,8 +41,8 @@ pub struct Checked {
     pub faults: Vec<Remark>,
     /// What is valid and will surprise, in the order of the lines.
     pub surprises: Vec<Remark>,
-    /// The secrets that a deploy needs beside the file.
-    pub secrets: Vec<String>,
+    /// What each secret is to a gate of these settings.
+    pub secrets: BTreeMap<String, Use>,
 }
 
 /// The objects that the worker is made of: the name of the binding, and the class.
@@ -98,10 +98,11 @@ impl<'a> GateFile<'a> {
                 Err(more) => faults.extend(more),
             }
         }
-        let mut secrets = Vec::new();
+        let mut secrets = BTreeMap::new();
         if let Some(config) = &config {
-            secrets = secrets_of(config, &mut faults);
+            secrets = uses(config, &mut faults);
             surprises.extend(advice::on_gate(config));
+            self.check_secrets(config, &secrets, (&mut faults, &mut surprises));
         }
         let mut faults = self.located(&faults, |setting| self.of_variable(setting));
         let mut surprises = self.located(&surprises, |setting| self.of_variable(setting));
@@ -136,6 +137,25 @@ impl<'a> GateFile<'a> {
             },
             Some(value) => Some(value.clone()),
         }
+    }
+
+    /// Checks the secrets that stand in the file, where they should not.
+    fn check_secrets(
+        &self,
+        config: &Config,
+        uses: &BTreeMap<String, Use>,
+        (faults, surprises): (&mut Faults, &mut Faults),
+    ) {
+        let value = |name: &String| self.scope.get("vars")?.get(name)?.as_str().map(str::to_owned);
+        let written: BTreeMap<String, String> =
+            uses.keys().filter_map(|name| Some((name.clone(), value(name)?))).collect();
+        for name in written.keys().filter(|name| *name != uses::NOT_SECRET) {
+            let message = "stands in the file, for everybody who may read it; make a new one and set it with `wrangler secret put`";
+            surprises.add(name, message);
+        }
+        let (bad, unused) = uses::check(config, &written);
+        faults.extend(bad);
+        surprises.extend(unused);
     }
 
     fn of_variable(&self, setting: &str) -> String {
@@ -225,28 +245,4 @@ fn check_size(variables: &[(&str, &Value)], surprises: &mut Faults) {
             surprises.add(*name, message);
         }
     }
-}
-
-/// The secrets that the settings need; a header field that could not be filled in is a fault.
-fn secrets_of(config: &Config, faults: &mut Faults) -> Vec<String> {
-    let named = RefCell::new(BTreeSet::new());
-    let note = |name: &str| {
-        named.borrow_mut().insert(name.to_owned());
-        Some(String::new())
-    };
-    let _ = config.origin_headers.fill(note, faults);
-    for endpoint in config.endpoints.iter() {
-        let _ = endpoint.origin_headers.fill(note, faults);
-    }
-    let mut named = named.into_inner();
-    if config.webhook.is_some() {
-        named.insert("WEBHOOK_SECRET".to_owned());
-    }
-    if let Some(payment) = &config.payment {
-        named.extend(["RECEIPT_SIGNING_KEY", "SESSION_KEY"].map(str::to_owned));
-        named.extend(
-            payment.facilitators.iter().flat_map(|one| one.auth.secrets()).map(|&name| name.to_owned()),
-        );
-    }
-    named.into_iter().collect()
 }

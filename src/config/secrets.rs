@@ -1,14 +1,76 @@
-//! The secrets, as texts that the platform hands over, read into keys.
+//! The secrets, as texts that the platform hands over, read into keys. [`uses`] says which of them a gate needs.
+
+pub mod uses;
 
 use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
+use super::Config;
+use super::payment::facilitator::Auth;
 use super::table::Faults;
 use crate::client::SessionKey;
+use crate::notice::delivery::WebhookSecret;
 use crate::pay::eip712::{Address, KeyError, PublicKey, SigningKey};
+use crate::pay::facilitators::cdp::CdpKey;
 use crate::pay::mpp::challenge::ChallengeKeys;
+
+/// All secrets of a gate that it has a use for.
+#[derive(Clone)]
+pub struct Secrets {
+    /// Present where payments are taken.
+    pub keys: Option<PaymentKeys>,
+    /// Who may ask for decisions and administer; nobody where it is not set.
+    pub admin_token: Option<AdminToken>,
+    /// The token for facilitators that want one.
+    pub facilitator_token: Option<String>,
+    /// What the owner's webhook knows us by.
+    pub webhook: Option<WebhookSecret>,
+    /// Closes sessions' channels on the chain, where the owner wants that.
+    pub payee_key: Option<SigningKey>,
+    /// What signs for Coinbase's facilitator.
+    pub cdp_key: Option<CdpKey>,
+}
+
+impl Secrets {
+    /// Reads those that a gate of these settings has a use for.
+    ///
+    /// # Errors
+    /// All that are missing or wrong, without showing them.
+    pub fn read(config: &Config, secret: impl Fn(&str) -> Option<String>) -> Result<Self, Faults> {
+        let mut faults = Faults::default();
+        let payment = config.payment.as_ref();
+        let payee = payment.and_then(|payment| Some(payment.session.as_ref()?.escrow.payee));
+        let payee_key = payee.zip(secret("SESSION_PAYEE_KEY")).map(|(payee, key)| payee_key(&key, payee));
+        let cdp_key = config.asks_for(Auth::Cdp).then(|| {
+            let (id, secret) = (secret("CDP_API_KEY_ID"), secret("CDP_API_KEY_SECRET"));
+            CdpKey::read(id.as_deref(), secret.as_deref())
+        });
+        let admin_token = secret("ADMIN_TOKEN").map(|token| AdminToken::new(&token));
+        let read = Self {
+            keys: good(payment.map(|_| PaymentKeys::read(&secret)), &mut faults),
+            admin_token: good(admin_token, &mut faults),
+            facilitator_token: secret("FACILITATOR_TOKEN"),
+            webhook: secret("WEBHOOK_SECRET").and_then(|secret| WebhookSecret::new(secret.trim())),
+            payee_key: good(payee_key, &mut faults),
+            cdp_key: good(cdp_key, &mut faults),
+        };
+        if config.asks_for(Auth::Bearer) && read.facilitator_token.is_none() {
+            faults.add("FACILITATOR_TOKEN", "is missing; a facilitator has auth = \"bearer\"");
+        }
+        if config.webhook.is_some() && read.webhook.is_none() {
+            let message = "is missing and needed for TOLLGATE.webhook; make one with `openssl rand -hex 32` and set it with `wrangler secret put`";
+            faults.add("WEBHOOK_SECRET", message);
+        }
+        if faults.is_empty() { Ok(read) } else { Err(faults) }
+    }
+}
+
+/// What was read; where it could not be, the faults are noted.
+fn good<T>(read: Option<Result<T, Faults>>, faults: &mut Faults) -> Option<T> {
+    read?.map_err(|more| faults.extend(more)).ok()
+}
 
 /// The keys of a gate that takes payments.
 #[derive(Clone, Debug)]
@@ -24,44 +86,33 @@ pub struct PaymentKeys {
 }
 
 impl PaymentKeys {
-    /// Reads `RECEIPT_SIGNING_KEY` and `SESSION_KEY`; and `PREVIOUS_SESSION_KEY`, which is optional and keeps the challenges
-    /// good that were issued before `SESSION_KEY` was replaced.
+    /// Reads `RECEIPT_SIGNING_KEY` and `SESSION_KEY`; and, optional, what stood there before they were replaced:
+    /// `PREVIOUS_RECEIPT_KEYS`, the public keys, the latest first, and `PREVIOUS_SESSION_KEY`, which keeps the challenges good
+    /// that were issued with it.
     ///
     /// # Errors
     /// What is missing or wrong, without showing it.
-    pub fn read(
-        receipts: Option<&str>,
-        sessions: Option<&str>,
-        previous: Option<&str>,
-    ) -> Result<Self, Faults> {
+    pub fn read(given: impl Fn(&str) -> Option<String>) -> Result<Self, Faults> {
         let mut faults = Faults::default();
-        let receipts = secret("RECEIPT_SIGNING_KEY", receipts, &mut faults, |text| {
+        let receipts = secret("RECEIPT_SIGNING_KEY", given("RECEIPT_SIGNING_KEY"), &mut faults, |text| {
             SigningKey::from_hex(text).map_err(|error| error.to_string())
         });
-        let sessions = secret("SESSION_KEY", sessions, &mut faults, SessionKey::from_hex);
-        let previous = previous
+        let sessions = secret("SESSION_KEY", given("SESSION_KEY"), &mut faults, SessionKey::from_hex);
+        let before = given("PREVIOUS_SESSION_KEY")
             .and_then(|text| secret("PREVIOUS_SESSION_KEY", Some(text), &mut faults, SessionKey::from_hex));
+        let previous = given("PREVIOUS_RECEIPT_KEYS").unwrap_or_default();
+        let previous = public_keys("PREVIOUS_RECEIPT_KEYS", &previous, &mut faults);
         let (Some(receipts), Some(sessions), true) = (receipts, sessions, faults.is_empty()) else {
             return Err(faults);
         };
-        let previous = previous.map(|key| key.challenge_secret());
+        let before = before.map(|key| key.challenge_secret());
         let challenges =
-            ChallengeKeys::new(&sessions.challenge_secret(), previous.as_ref().map(<[u8; 32]>::as_slice));
-        let keys = |challenges| Self { receipts, previous: Vec::new(), sessions, challenges };
+            ChallengeKeys::new(&sessions.challenge_secret(), before.as_ref().map(<[u8; 32]>::as_slice));
+        let keys = |challenges| Self { receipts, previous, sessions, challenges };
         challenges.map(keys).map_err(|message| {
             faults.add("SESSION_KEY", message);
             faults
         })
-    }
-
-    /// The same with `PREVIOUS_RECEIPT_KEYS`: the public keys that signed receipts before, the latest first.
-    ///
-    /// # Errors
-    /// Which of them are none.
-    pub fn after(self, previous: &str) -> Result<Self, Faults> {
-        let mut faults = Faults::default();
-        let previous = public_keys("PREVIOUS_RECEIPT_KEYS", previous, &mut faults);
-        if faults.is_empty() { Ok(Self { previous, ..self }) } else { Err(faults) }
     }
 }
 
@@ -157,7 +208,7 @@ fn public_keys(name: &str, text: &str, faults: &mut Faults) -> Vec<PublicKey> {
 
 fn secret<T>(
     name: &str,
-    text: Option<&str>,
+    text: Option<String>,
     faults: &mut Faults,
     read: impl FnOnce(&str) -> Result<T, String>,
 ) -> Option<T> {
@@ -176,8 +227,14 @@ mod tests {
     #[test]
     fn previous_receipt_keys_are_read_and_faults_name_their_place() {
         let (receipts, sessions) = ("01".repeat(32), "02".repeat(32));
-        let read =
-            |previous| PaymentKeys::read(Some(&receipts), Some(&sessions), None).unwrap().after(previous);
+        let read = |previous: &str| {
+            PaymentKeys::read(|name| match name {
+                "RECEIPT_SIGNING_KEY" => Some(receipts.clone()),
+                "SESSION_KEY" => Some(sessions.clone()),
+                "PREVIOUS_RECEIPT_KEYS" => Some(previous.to_owned()),
+                _ => None,
+            })
+        };
         let [first, second] =
             ["03", "04"].map(|byte| SigningKey::from_hex(&byte.repeat(32)).unwrap().public_key());
         assert_eq!(read("").unwrap().previous, []);

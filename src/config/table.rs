@@ -148,16 +148,18 @@ impl<'a> Table<'a> {
     /// Notes every member that was never asked for.
     pub fn finish(self, faults: &mut Faults) {
         for member in self.members.keys().filter(|member| !self.known.contains(&member.as_str())) {
-            faults.add(self.name_of(member), unknown(member, &self.known));
+            faults.add(self.name_of(member), unknown("a setting", member, &self.known));
         }
     }
 }
 
-fn unknown(member: &str, known: &[&'static str]) -> String {
-    let nearest = known.iter().map(|name| (strsim::damerau_levenshtein(member, name), *name)).min();
+/// What is said of a name that is none of those that are known: it is not `what`, and perhaps a misspelt one of them.
+#[must_use]
+pub fn unknown(what: &str, name: &str, known: &[&str]) -> String {
+    let nearest = known.iter().map(|known| (strsim::damerau_levenshtein(name, known), *known)).min();
     match nearest {
-        Some((distance, name)) if distance <= 2 => format!("is not a setting; did you mean `{name}`?"),
-        _ => format!("is not a setting; known here: {}", known.join(", ")),
+        Some((distance, meant)) if distance <= 2 => format!("is not {what}; did you mean `{meant}`?"),
+        _ => format!("is not {what}; known here: {}", known.join(", ")),
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) async fn backend(exchange: &Exchange) -> Outcome<()> {
 
 /// Without an admin token configured there is nothing here.
 fn token(exchange: &Exchange) -> Outcome<&AdminToken> {
-    exchange.settings.admin_token.as_ref().ok_or_else(|| {
+    exchange.settings.secrets.admin_token.as_ref().ok_or_else(|| {
         Problem::new(ProblemKind::UnknownEndpoint, "this needs the secret ADMIN_TOKEN, which is not set")
     })
 }

@@ -25,7 +25,7 @@ pub(super) fn offers(
     resource: &Resource,
     extensions: &mut Extensions,
 ) {
-    if let Some(keys) = &exchange.settings.keys {
+    if let Some(keys) = &exchange.settings.secrets.keys {
         let sign = |digest| remembered(&keys.receipts, digest);
         let signed = offer_receipt::offers(offers, resource, clock::now().seconds(), sign);
         extensions.insert(offer_receipt::NAME.to_owned(), signed);
@@ -49,7 +49,7 @@ pub(super) fn receipt(
     settlement: &Settlement,
     resource: &Resource,
 ) -> Extensions {
-    let (Some(keys), Some(payer)) = (&exchange.settings.keys, settlement.shown_payer(payment)) else {
+    let (Some(keys), Some(payer)) = (&exchange.settings.secrets.keys, settlement.shown_payer(payment)) else {
         return Extensions::new();
     };
     let statement = ReceiptStatement {

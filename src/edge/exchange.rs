@@ -255,7 +255,7 @@ impl Exchange {
 
     /// Whoever holds the token spends what its account may use: no shared cache may hold it.
     fn put_session(&self, fields: &web_sys::Headers) -> Result<()> {
-        let (Some(keys), Some(account)) = (&self.settings.keys, &*self.session_for.borrow()) else {
+        let (Some(keys), Some(account)) = (&self.settings.secrets.keys, &*self.session_for.borrow()) else {
             return Ok(());
         };
         fields.set(

@@ -157,9 +157,9 @@ async fn outgoing(
 async fn token(settings: &Settings, auth: Auth, method: &str, url: &str) -> Result<Option<String>> {
     match auth {
         Auth::None => Ok(None),
-        Auth::Bearer => Ok(settings.facilitator_token.clone()),
+        Auth::Bearer => Ok(settings.secrets.facilitator_token.clone()),
         Auth::Cdp => {
-            let Some(key) = &settings.cdp_key else { return Ok(None) };
+            let Some(key) = &settings.secrets.cdp_key else { return Ok(None) };
             let unsigned = key.unsigned(method, url, clock::random_bytes()?, clock::now());
             let signature = webcrypto::sign(key.secret(), &unsigned).await?;
             Ok(Some(cdp::signed(&unsigned, &signature)))

@@ -211,5 +211,5 @@ fn relying_party(exchange: &Exchange) -> Option<RelyingParty> {
 }
 
 fn session_key(exchange: &Exchange) -> Option<&SessionKey> {
-    exchange.settings.keys.as_ref().map(|keys| &keys.sessions)
+    exchange.settings.secrets.keys.as_ref().map(|keys| &keys.sessions)
 }

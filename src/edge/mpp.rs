@@ -161,7 +161,7 @@ fn digest(exchange: &Exchange) -> Option<String> {
 
 fn keys(exchange: &Exchange) -> Option<&ChallengeKeys> {
     let spoken = exchange.settings.config.payment.as_ref()?.mpp;
-    exchange.settings.keys.as_ref().filter(|_| spoken).map(|keys| &keys.challenges)
+    exchange.settings.secrets.keys.as_ref().filter(|_| spoken).map(|keys| &keys.challenges)
 }
 
 /// Whom a proof pays nothing: who would be paid on an EVM chain, or nobody.

@@ -176,7 +176,7 @@ const RECEIPT_ALGORITHM: &str = "secp256k1-keccak256";
 
 /// The key that signs receipts, and those that did before.
 fn receipt_key(exchange: &Exchange) -> Outcome<web_sys::Response> {
-    let Some(keys) = &exchange.settings.keys else {
+    let Some(keys) = &exchange.settings.secrets.keys else {
         return Err(Problem::new(ProblemKind::NotFound, "this gate takes no payments and signs no receipts"));
     };
     let current = keys.receipts.public_key();

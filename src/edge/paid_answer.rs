@@ -154,7 +154,7 @@ pub(super) async fn with_receipt(
     ahead: ReadAhead,
     bill: Bill,
 ) -> Result<web_sys::Response> {
-    let Some(keys) = &exchange.settings.keys else { return ahead.unread() };
+    let Some(keys) = &exchange.settings.secrets.keys else { return ahead.unread() };
     let fields = ahead.answer.headers();
     make_private(&fields)?;
     let ReadAhead { answer, body, rest } = ahead;

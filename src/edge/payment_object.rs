@@ -166,7 +166,7 @@ impl DurableObject for PaymentObject {
             // Should it fail, the platform rings again.
             let session = sessions(&settings)?;
             channel::finish(&self.env, session, self).await?;
-            let payee = settings.payee_key.as_ref();
+            let payee = settings.secrets.payee_key.as_ref();
             if let Some(span) = redeeming::look((session, payee), self, &self.looked_at).await? {
                 self.ring_by(clock::now().plus(span)).await?;
             }

@@ -12,33 +12,18 @@ use worker::{Env, console_warn};
 
 use crate::config::Config;
 use crate::config::endpoints::EndpointConfig;
-use crate::config::payment::facilitator::Auth;
-use crate::config::secrets::{self, AdminToken, PaymentKeys};
+use crate::config::secrets::Secrets;
 use crate::config::table::Faults;
 use crate::endpoint::EndpointName;
 use crate::limit::units::meter::Readings;
-use crate::notice::delivery::WebhookSecret;
-use crate::pay::eip712::SigningKey;
-use crate::pay::facilitators::cdp::CdpKey;
 use crate::time::Span;
 
 /// Everything that is set for this gate.
 pub(super) struct Settings {
     pub(super) config: Config,
-    /// Present where payments are taken.
-    pub(super) keys: Option<PaymentKeys>,
+    pub(super) secrets: Secrets,
     route: Route,
     routes: BTreeMap<EndpointName, Route>,
-    /// Who may ask for decisions and administer; nobody where it is not set.
-    pub(super) admin_token: Option<AdminToken>,
-    /// The token for facilitators that want one.
-    pub(super) facilitator_token: Option<String>,
-    /// What the owner's webhook knows us by.
-    pub(super) webhook_secret: Option<WebhookSecret>,
-    /// Closes sessions' channels on the chain, where the owner wants that.
-    pub(super) payee_key: Option<SigningKey>,
-    /// What signs for Coinbase's facilitator.
-    pub(super) cdp_key: Option<CdpKey>,
 }
 
 /// Where the requests of an endpoint go, and what of their answers counts.
@@ -82,32 +67,12 @@ fn read(env: &Env) -> Result<Settings, Faults> {
     for setting in &config.without_effect {
         console_warn!("{setting} has no effect in this version");
     }
-    let keys = if config.payment.is_none() {
-        None
-    } else {
-        let (receipts, sessions) = (text(env, "RECEIPT_SIGNING_KEY"), text(env, "SESSION_KEY"));
-        let previous = text(env, "PREVIOUS_SESSION_KEY");
-        let signed_before = text(env, "PREVIOUS_RECEIPT_KEYS");
-        let keys = PaymentKeys::read(receipts.as_deref(), sessions.as_deref(), previous.as_deref())?;
-        Some(keys.after(&signed_before.unwrap_or_default())?)
-    };
-    let facilitator_token = facilitator_token(env, &config)?;
-    let cdp_key = cdp_key(env, &config)?;
-    let payee_key = payee_key(env, &config)?;
-    let admin_token = text(env, "ADMIN_TOKEN").map(|token| AdminToken::new(&token)).transpose()?;
-    let webhook_secret = webhook_secret(env, &config)?;
+    let secrets = Secrets::read(&config, |name| text(env, name))?;
+    if text(env, "SESSION_PAYEE_KEY").is_some() && secrets.payee_key.is_none() {
+        console_warn!("SESSION_PAYEE_KEY has no effect: sessions are not offered");
+    }
     let (route, routes) = routes(env, &config, has_origin_binding)?;
-    Ok(Settings {
-        config,
-        keys,
-        route,
-        routes,
-        admin_token,
-        facilitator_token,
-        webhook_secret,
-        payee_key,
-        cdp_key,
-    })
+    Ok(Settings { config, secrets, route, routes })
 }
 
 fn binding(env: &Env, name: &str) -> Option<JsValue> {
@@ -135,49 +100,6 @@ fn fault(setting: &str, message: &str) -> Faults {
     let mut faults = Faults::default();
     faults.add(setting, message);
     faults
-}
-
-/// Whether a facilitator wants to be told that way who asks.
-fn asks_for(config: &Config, auth: Auth) -> bool {
-    config
-        .payment
-        .iter()
-        .flat_map(|payment| &payment.facilitators)
-        .any(|facilitator| facilitator.auth == auth)
-}
-
-fn cdp_key(env: &Env, config: &Config) -> Result<Option<CdpKey>, Faults> {
-    if !asks_for(config, Auth::Cdp) {
-        return Ok(None);
-    }
-    let (id, secret) = (text(env, "CDP_API_KEY_ID"), text(env, "CDP_API_KEY_SECRET"));
-    CdpKey::read(id.as_deref(), secret.as_deref()).map(Some)
-}
-
-fn payee_key(env: &Env, config: &Config) -> Result<Option<SigningKey>, Faults> {
-    let Some(key) = text(env, "SESSION_PAYEE_KEY") else { return Ok(None) };
-    let Some(session) = config.payment.as_ref().and_then(|payment| payment.session.as_ref()) else {
-        console_warn!("SESSION_PAYEE_KEY has no effect: sessions are not offered");
-        return Ok(None);
-    };
-    secrets::payee_key(&key, session.escrow.payee).map(Some)
-}
-
-fn facilitator_token(env: &Env, config: &Config) -> Result<Option<String>, Faults> {
-    let token = text(env, "FACILITATOR_TOKEN");
-    if asks_for(config, Auth::Bearer) && token.is_none() {
-        return Err(fault("FACILITATOR_TOKEN", "is missing; a facilitator has auth = \"bearer\""));
-    }
-    Ok(token)
-}
-
-fn webhook_secret(env: &Env, config: &Config) -> Result<Option<WebhookSecret>, Faults> {
-    let secret = text(env, "WEBHOOK_SECRET").and_then(|secret| WebhookSecret::new(secret.trim()));
-    if config.webhook.is_some() && secret.is_none() {
-        let message = "is missing and needed for TOLLGATE.webhook; make one with `openssl rand -hex 32` and set it with `wrangler secret put`";
-        return Err(fault("WEBHOOK_SECRET", message));
-    }
-    Ok(secret)
 }
 
 /// The route of the gate, and those of the endpoints that have settings of their own.

@@ -63,7 +63,7 @@ fn is_on(exchange: &Exchange) -> bool {
 impl<'a> Desk<'a> {
     /// What a wallet may sign in place of a payment, under a new nonce; where that is taken.
     pub(super) fn offer(&self) -> worker::Result<Option<ContextOffer>> {
-        let Some(keys) = self.exchange.settings.keys.as_ref().filter(|_| is_on(self.exchange)) else {
+        let Some(keys) = self.exchange.settings.secrets.keys.as_ref().filter(|_| is_on(self.exchange)) else {
             return Ok(None);
         };
         let nonce = keys.sessions.issue_context_nonce(self.scope(), clock::random_bytes()?, clock::now());
@@ -123,6 +123,7 @@ impl<'a> Desk<'a> {
         let issued = self
             .exchange
             .settings
+            .secrets
             .keys
             .as_ref()
             .and_then(|keys| keys.sessions.context_nonce_expires(self.scope(), &nonce, clock::now()));

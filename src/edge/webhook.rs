@@ -36,7 +36,7 @@ pub(super) async fn send(
 }
 
 fn request(settings: &Settings, account: &AccountId, notice: &Notice) -> Result<Option<web_sys::Request>> {
-    let (Some(webhook), Some(secret)) = (&settings.config.webhook, &settings.webhook_secret) else {
+    let (Some(webhook), Some(secret)) = (&settings.config.webhook, &settings.secrets.webhook) else {
         return Ok(None);
     };
     let body = body(account, notice, settings.config.currency());

@@ -139,7 +139,7 @@ impl Job<'_> {
 
     /// The receipt of a payment whose answer the gate did not bring to its end.
     pub(super) fn sign_receipt(&self, response_hash: String) -> Result<Event> {
-        let (Some(settlement), Some(keys)) = (self.purchase.settlement(), &self.settings.keys) else {
+        let (Some(settlement), Some(keys)) = (self.purchase.settlement(), &self.settings.secrets.keys) else {
             return Err(Error::RustError("nothing was settled".to_owned()));
         };
         let (payment, service) = (self.purchase.payment(), self.purchase.service());
