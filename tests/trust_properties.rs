@@ -70,6 +70,9 @@ struct World {
     times_added: u32,
     times_taken_back: u32,
     announced: bool,
+    /// Whether the owner was shown it, and whether it was ever settled on trust without.
+    shown: bool,
+    settled_unseen: bool,
     stored: Option<String>,
     /// Whether the owner does not wait for the alarm.
     owner_is_impatient: bool,
@@ -188,7 +191,10 @@ fn perform(world: &mut World, purchase: &Purchase, step: &Step, fault: Fault) ->
             Event::Withdrawn
         }
         Step::Acknowledge => Event::Acknowledged,
-        Step::Record => Event::Recorded(purchase.state()),
+        Step::Record => {
+            world.shown = true;
+            Event::Recorded(purchase.state())
+        }
         Step::SignReceipt => Event::ReceiptSigned(Box::new(payments::receipt())),
         Step::KeepReceipt => Event::ReceiptKept,
         Step::Rest(_) => world.waking(),
@@ -212,6 +218,10 @@ fn run(world: &mut World, faults: &[Fault], watch: &mut dyn FnMut(&World, &Purch
             Step::Rest(None) => return purchase,
             Step::Rest(Some(at)) => world.now = world.now.max(at.get() - START),
             _ => {}
+        }
+        if step == Step::Settle {
+            world.shown |= purchase.is_to_be_shown();
+            world.settled_unseen |= purchase.is_advanced() && !world.shown;
         }
         let event = perform(world, &purchase, &step, fault);
         if event.is_none() {
@@ -246,6 +256,7 @@ proptest! {
         prop_assert!(world.times_added <= 1 && world.times_taken_back <= world.times_added);
         prop_assert!(world.times_taken_back == 0 || world.refused_for_certain);
         prop_assert!(!world.advanced && !world.announced, "{purchase:?}");
+        prop_assert!(!world.settled_unseen, "the owner sees what is open");
         let asked = |trust: Trust| trust.ask(&PaymentId::of("next"), Amount::new(1), &TRUST, world.now()).1;
         prop_assert_eq!(asked(world.trust.clone()), !world.refused_for_certain, "a failure ends the trust");
         let last_of_all = Millis::new(u64::MAX);

@@ -219,7 +219,7 @@ pub(super) struct Usage {
 pub(super) enum Payments {
     /// List payments, the last first.
     List {
-        /// In this state: unknown, settled, credited, held, taken-back.
+        /// In this state: settling, unknown, settled, credited, held, taken-back.
         #[arg(long)]
         state: Option<String>,
         /// Of one account.

@@ -202,6 +202,8 @@ pub fn parsed<T: FromStr<Err: fmt::Display>>(value: &Value) -> Result<T, String>
 /// A message when it is neither, or `T`'s own.
 pub fn number<T: FromStr<Err: fmt::Display>>(value: &Value) -> Result<T, String> {
     let written = match value {
+        // Never with an exponent, as a small fraction of JSON has it.
+        Value::Number(number) if number.is_f64() => number.as_f64().unwrap_or_default().to_string(),
         Value::Number(number) => number.to_string(),
         Value::String(text) => text.clone(),
         other => return Err(format!("must be a number, not {}", kind(other))),
@@ -274,5 +276,15 @@ mod tests {
                 "TOLLGATE.zzzzzz: is not a setting; known here: origin, prefix, default_plan",
             ]
         );
+    }
+
+    #[test]
+    fn small_fractions_are_numbers_however_json_writes_them() {
+        use crate::limit::tokens::Tokens;
+        for written in ["0.000001", "1e-6", "\"0.000001\""] {
+            let value = serde_json::from_str(written).unwrap();
+            assert_eq!(number::<Tokens>(&value), Ok(Tokens::micro(1)), "{written}");
+        }
+        assert!(number::<Tokens>(&json!(1e-7)).is_err());
     }
 }

@@ -125,6 +125,8 @@ test("a wallet with two settled payments is served before its third is settled, 
   assert.equal((await payer.client(`/_tollgate/receipts/${receiptId}`)).status, 404, "there is no receipt yet");
   const { advanced } = await ordered(gate, "GET", `/accounts/${encodeURIComponent(payer.account)}`);
   assert.equal(advanced.length, 1, "the owner sees what is not settled");
+  const open = await eventually("it is among the payments", async () => (await payments(payer.account, "settling"))[0]);
+  assert.deepEqual([open["id"], open["transaction"], open["confirmed"], open["amount"]], [advanced[0], "", false, "0.001"]);
 
   settling.then(honest);
   const found = await eventually("the receipt is there", async () => {
@@ -141,6 +143,7 @@ test("a wallet with two settled payments is served before its third is settled, 
   assert.ok(await receiptIsSignedBy(public_key, found as never));
   await exactly(payer.client, 3);
   assert.equal((await ordered(gate, "GET", `/accounts/${encodeURIComponent(payer.account)}`))["advanced"].length, 0);
+  await eventually("the ledger has its end", async () => (await ordered(gate, "GET", `/payments/${open["id"]}`))["state"] === "credited" ? true : undefined);
 });
 
 test("a settlement that fails takes the credit back below nothing, ends the trust, and the owner sees it", async () => {

@@ -16,7 +16,7 @@ use crate::pay::x402::PaymentId;
 use crate::problem::{Problem, ProblemKind};
 
 /// The states that a payment in the ledger can have.
-const STATES: [&str; 5] = ["unknown", "settled", "credited", "held", "taken-back"];
+const STATES: [&str; 6] = ["settling", "unknown", "settled", "credited", "held", "taken-back"];
 
 /// `GET /admin/payments?state=&account=`, the last first.
 pub(super) async fn list(order: &Order<'_>) -> Outcome<web_sys::Response> {

@@ -1,6 +1,7 @@
 //! The steps of a purchase that reach outside of its object: facilitator, account, chain, ledger, receipts.
 
-use worker::{Env, Error, Result, console_log};
+use futures_util::future::join;
+use worker::{Env, Error, Result, console_error, console_log};
 
 use crate::config::payment::PaymentConfig;
 use crate::contract::{self, AccountCall, Attempt, Credit, Done, PaymentCall, transaction_object};
@@ -53,7 +54,7 @@ impl Job<'_> {
             }
             Step::Announce => tell(AccountCall::Announce(id)).await.map(|_| Event::Announced)?,
             Step::AskChain => Event::ChainSaid(self.ask_chain().await),
-            Step::Settle => Event::Settled(self.settle().await),
+            Step::Settle => Event::Settled(join(self.settle(), self.show()).await.0),
             Step::ClaimTransaction(transaction) => {
                 let network = purchase.payment().offer().tender.caip2();
                 let name = transaction_object(&network, transaction);
@@ -117,6 +118,15 @@ impl Job<'_> {
         let answer = facilitator_client::settle(settings, config, url, purchase.payment()).await;
         console_log!("payment {}: {url}settle: {answer:?}", purchase.id());
         answer
+    }
+
+    /// Shows the owner a payment that is credited and still open. Should that fail, the end of it is shown.
+    async fn show(&self) {
+        if self.purchase.is_to_be_shown()
+            && let Err(error) = ledger::put_payment(self.env, self.purchase, clock::now()).await
+        {
+            console_error!("payment {} is not in the ledger yet: {error}", self.purchase.id());
+        }
     }
 
     async fn ask_chain(&self) -> Finding {

@@ -56,6 +56,13 @@ impl Purchase {
         self.has(Advance::Given)
     }
 
+    /// Whether its account was credited and the ledger knows nothing of it. It is told while the payment is being settled, which
+    /// waits for nothing.
+    #[must_use]
+    pub fn is_to_be_shown(&self) -> bool {
+        self.is_advanced() && self.recorded.is_none()
+    }
+
     pub(super) fn has(&self, advance: Advance) -> bool {
         self.trusting.as_ref().is_some_and(|trusting| trusting.advance == advance)
     }
