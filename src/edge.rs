@@ -43,6 +43,7 @@ mod owner_ledger;
 mod paid_answer;
 mod paid_call;
 mod paid_stream;
+mod pay_page;
 mod payment_name;
 mod payment_names;
 mod payment_object;

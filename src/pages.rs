@@ -4,7 +4,9 @@
 //! the paths of the API behind the gate. A page is one document: its style and script stand in it, and its policy allows
 //! just these two, by their hashes, and requests to the gate that it came from. Nothing is loaded from elsewhere.
 
+mod lean;
 pub mod navigation;
+pub mod pay;
 pub mod problem;
 
 use base64::Engine;

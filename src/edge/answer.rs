@@ -16,6 +16,12 @@ pub(super) fn json(status: u16, body: &Value) -> Result<web_sys::Response> {
 pub(super) fn problem(problem: &Problem, prefix: &str, request_id: &str) -> Result<web_sys::Response> {
     let body = problem.body(prefix, request_id).to_string();
     let answer = text(problem.status, "application/problem+json", &body)?;
+    put_fields(&answer, problem)?;
+    Ok(answer)
+}
+
+/// Puts on an answer what a problem says in fields, whatever its body is.
+pub(super) fn put_fields(answer: &web_sys::Response, problem: &Problem) -> Result<()> {
     if let Some(span) = problem.retry_after {
         answer.headers().set("Retry-After", &span.seconds_up().to_string())?;
     }
@@ -26,7 +32,7 @@ pub(super) fn problem(problem: &Problem, prefix: &str, request_id: &str) -> Resu
     if problem.status == 401 {
         answer.headers().set("WWW-Authenticate", "Bearer")?;
     }
-    Ok(answer)
+    Ok(())
 }
 
 /// Text of a media type. Nothing of the gate's own is for a shared cache.

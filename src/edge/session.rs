@@ -4,7 +4,7 @@ use worker::web_sys;
 
 use super::exchange::{Exchange, Outcome};
 use super::over_limit::too_many_failures;
-use super::{answer, clock, gate, identity, mpp, objects, presented};
+use super::{answer, clock, identity, mpp, objects, pay_page, presented};
 use crate::client::AccountId;
 use crate::config::payment::SessionConfig;
 use crate::contract::{AccountCall, Charged, Done, PaymentCall};
@@ -75,7 +75,7 @@ pub(super) fn refuse(exchange: &Exchange, fault: &CredentialFault) -> Outcome<we
     let sale =
         mpp::Sale { account: &address, endpoint: "", offers: &[], session: None, answers_credential: false };
     exchange.ours((|| {
-        let answer = gate::problem_answer(exchange, &problem)?;
+        let answer = pay_page::answer(exchange, &problem, None)?;
         for challenge in mpp::challenges(exchange, &sale)? {
             answer.headers().append("WWW-Authenticate", &challenge)?;
         }

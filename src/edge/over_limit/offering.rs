@@ -5,9 +5,11 @@ use worker::{Result, web_sys};
 use super::Counter;
 use super::denial::limit_members;
 use crate::edge::exchange::Outcome;
-use crate::edge::{attest, gate, identity, mpp, payment_names, session};
+use crate::edge::{attest, identity, mpp, pay_page, payment_names, session};
+use crate::pages::pay;
 use crate::pay::mpp::CredentialFault;
 use crate::pay::offer::Tender;
+use crate::pay::x402::payment_identifier::Naming;
 use crate::pay::x402::{SettlementResponse, Version, v1, v2};
 use crate::problem::{Problem, ProblemKind};
 
@@ -98,7 +100,8 @@ impl Counter<'_> {
             None => problem,
         };
         self.exchange.ours((|| -> Result<web_sys::Response> {
-            let answer = gate::problem_answer(self.exchange, &problem)?;
+            let answer =
+                pay_page::answer(self.exchange, &problem, Some((self.decision, &self.for_people())))?;
             let mut extensions = identity::extensions(self.exchange)?;
             attest::offers(self.exchange, &self.offers, &self.resource, &mut extensions);
             payment_names::declare(self.exchange, &mut extensions);
@@ -114,6 +117,19 @@ impl Counter<'_> {
             }
             Ok(answer)
         })())
+    }
+
+    /// What is for sale, as the pay page shows it.
+    fn for_people(&self) -> pay::Sale<'_> {
+        let payment = self.exchange.settings.config.payment.as_ref();
+        pay::Sale {
+            offers: &self.offers,
+            resource: &self.resource,
+            one_call: self.terms.one_call,
+            grants: &self.terms.grants,
+            single: &self.terms.single,
+            named: payment.is_some_and(|payment| payment.naming == Some(Naming::Required)),
+        }
     }
 
     fn sale(&self) -> mpp::Sale<'_> {
