@@ -46,6 +46,8 @@ async function answer(request: IncomingMessage, response: ServerResponse, cpu: (
       return duplex(request, response);
     case "stream":
       return stream(response, url);
+    case "page":
+      return page(response, url);
     case "slow":
       return slow(request, response, Number(url.searchParams.get("ms")));
     case "status":
@@ -93,6 +95,13 @@ async function stream(response: ServerResponse, url: URL): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, every));
   }
   response.end();
+}
+
+/** A document for people, with a style and a script of its own. */
+function page(response: ServerResponse, url: URL): void {
+  const name = url.pathname.split("/").pop();
+  response.writeHead(200, { "content-type": "text/html; charset=utf-8" });
+  response.end(`<!doctype html><html lang="en"><link rel="icon" href="data:,"><title>${name}</title><style>h1 { color: green }</style><h1 onclick="alert(1)">The page ${name}</h1><script>document.title += "!"</script>`);
 }
 
 function slow(request: IncomingMessage, response: ServerResponse, ms: number): void {
