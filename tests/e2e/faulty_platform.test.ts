@@ -13,7 +13,7 @@ let gate: Gate;
 
 before(async () => {
   ({ gate } = await startLimits({
-    faulty: true,
+    platform: "faulty_platform.js",
     endpoints: {
       // Whole again at once: of its clients nothing is stored before an answer.
       "/light": { bucket: { capacity: 1000, refill_rate: 1000 } },

@@ -46,7 +46,7 @@ before(async () => {
   });
   gate = await start();
   impatient = await start({ close_after: "1s" });
-  mortal = await start({}, { faulty: true, persist });
+  mortal = await start({}, { platform: "faulty_platform.js", persist });
 });
 
 after(async () => {

@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { readFile, readdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import type { WorkerdStructuredLog } from "miniflare";
+import { served } from "./answers.ts";
 import type { Fetch } from "./clients.ts";
 import { hold, release } from "./lifetime.ts";
 import { COMPATIBILITY_DATE, startRuntime } from "./runtime.ts";
@@ -19,8 +20,8 @@ export interface GateOptions {
   plans: Table;
   /** Secrets beside or instead of the usual two; `undefined` takes one away. */
   secrets?: Record<string, string | undefined>;
-  /** Whether the platform fails on command: see `faulty_platform.js`. */
-  faulty?: boolean;
+  /** What of the rig stands between the worker and its platform: see there. */
+  platform?: "faulty_platform.js" | "moved_clock.js";
   /** A folder that outlives `stop` and `kill`. */
   persist?: string;
 }
@@ -37,8 +38,6 @@ export type Gate = Awaited<ReturnType<typeof startGate>>;
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 const build = process.env["TOLLGATE_BUILD"] ?? `${root}build`;
-
-const FAULTY = fileURLToPath(new URL("faulty_platform.js", import.meta.url));
 
 /** The same keys for every start, as a deployment has them. */
 const SECRETS = {
@@ -101,13 +100,17 @@ export async function startGate(options: GateOptions) {
       const database = await runtime.miniflare.getD1Database("LEDGER") as Database;
       return (await database.prepare(sql).bind(...values).all()).meta.rows_written;
     },
-    /** What fails from now on, of a gate that is `faulty`. */
+    /** What fails from now on, of a gate on `faulty_platform.js`. */
     async faults(wanted: Faults = {}): Promise<void> {
       await fetch(`${runtime.url}/__faults`, { method: "POST", body: JSON.stringify(wanted) });
     },
-    /** How many calls with a credit a gate that is `faulty` has left without an answer since it started. */
+    /** How many calls with a credit a gate on `faulty_platform.js` has left without an answer since it started. */
     async unanswered(): Promise<number> {
       return await (await fetch(`${runtime.url}/__faults`)).json() as number;
+    },
+    /** What the worker's clock shows from now on, of a gate on `moved_clock.js`: an instant that is not past. */
+    async clock(to: number): Promise<void> {
+      await served(await fetch(`${runtime.url}/__clock`, { method: "POST", body: String(to) }));
     },
     /** Runs what is run once a day, and waits for it. */
     async daily(): Promise<void> {
@@ -164,7 +167,7 @@ export function freshAddress(): string {
   return `198.${18 + (addresses >> 16)}.${(addresses >> 8) & 255}.${addresses & 255}`;
 }
 
-export async function gateWorker({ settings, plans, secrets = {}, faulty = false }: Omit<GateOptions, "persist">): Promise<Worker> {
+export async function gateWorker({ settings, plans, secrets = {}, platform }: Omit<GateOptions, "persist">): Promise<Worker> {
   if (!existsSync(`${build}/index.js`)) throw new Error("build/index.js is not there: run `make build` first");
   const text = Object.entries({ ...SECRETS, ...secrets }).filter((entry) => entry[1] !== undefined);
   return {
@@ -174,11 +177,11 @@ export async function gateWorker({ settings, plans, secrets = {}, faulty = false
       name: "tollgate",
       compatibilityDate: COMPATIBILITY_DATE,
       manifest: {
-        mainModule: faulty ? "faulty_platform.js" : "index.js",
+        mainModule: platform ?? "index.js",
         modulesRoot: build,
         modules: {
           "index.js": { type: "esm", contents: await readFile(`${build}/index.js`, "utf8") },
-          ...(faulty && { "faulty_platform.js": { type: "esm", contents: await readFile(FAULTY, "utf8") } }),
+          ...(platform && { [platform]: { type: "esm", contents: await readFile(new URL(platform, import.meta.url), "utf8") } }),
           "index_bg.wasm": { type: "wasm", contents: await readFile(`${build}/index_bg.wasm`) },
         },
       },
