@@ -1,6 +1,7 @@
 //! Every error that the gate answers with: one table of status, type and title (RFC 9457).
 
 mod kind;
+mod ledger;
 mod meaning;
 mod table;
 
@@ -9,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::time::Span;
 
 pub use kind::ProblemKind;
+pub use ledger::LedgerFailure;
 
 /// Where the problem types of HTTP payments are defined.
 const PAYMENT_PROBLEMS: &str = "https://paymentauth.org/problems/";

@@ -19,7 +19,7 @@ const ADMIN: &str = include_str!("openapi/admin.json");
 
 /// Answers that every operation of a file may have.
 const OF_CLIENTS: &[(&str, &str)] = &[("500", "Fault")];
-const OF_OWNERS: &[(&str, &str)] = &[("401", "Unauthorized"), ("4XX", "Refused"), ("500", "Fault")];
+const OF_OWNERS: &[(&str, &str)] = &[("401", "Unauthorized"), ("4XX", "Refused"), ("5XX", "Failed")];
 /// What the owner's `4XX` says already: registries read at most 64 kB.
 const SAID_BY_REFUSED: [&str; 2] = ["BadRequest", "TooLarge"];
 

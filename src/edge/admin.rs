@@ -10,10 +10,11 @@ mod stats;
 mod usage;
 
 use serde_json::Value;
-use worker::web_sys;
+use worker::{console_error, web_sys};
 
 use super::asked::{bad, parameter};
 use super::exchange::{Exchange, Outcome};
+use super::owner_ledger::{self, Deed};
 use super::{access, answer};
 use crate::bill::summary::Period;
 use crate::client::AccountId;
@@ -105,6 +106,16 @@ impl Order<'_> {
     pub(super) fn period(&self, usual: Period) -> Outcome<Period> {
         let (from, to) = (self.parameter("from"), self.parameter("to"));
         usual.between(from.as_deref(), to.as_deref()).map_err(bad)
+    }
+
+    /// Notes a deed that was done elsewhere than in the ledger. It is done by now, and said so even where it cannot be noted:
+    /// who was told of a failure would do it again.
+    pub(super) async fn note(&self, what: &'static str, subject: &str, detail: Value) {
+        let deed = Deed { who: self.who, what, subject: subject.to_owned(), detail };
+        if let Err(error) = owner_ledger::put_deed(&self.exchange.env, &deed).await {
+            let detail = &deed.detail;
+            console_error!("{} audit of {what} {subject} {detail}: {error}", self.exchange.request_id);
+        }
     }
 
     /// JSON with a status.

@@ -5,9 +5,9 @@
 
 use serde::Deserialize;
 use worker::wasm_bindgen::JsValue;
-use worker::{Env, Error, Result};
+use worker::{Env, Error};
 
-use super::ledger::{database, number};
+use super::ledger::{Answered, Ledger, number, optional};
 use crate::bill::report::{BillLine, Column, Grouping};
 use crate::bill::summary::Period;
 use crate::limit::tokens::Tokens;
@@ -75,11 +75,11 @@ pub(super) struct Wanted<'a> {
 }
 
 /// The lines of the bills, in the order of their groups.
-pub(super) async fn bill(env: &Env, wanted: &Wanted<'_>) -> Result<Vec<BillLine>> {
+pub(super) async fn bill(env: &Env, wanted: &Wanted<'_>) -> Answered<Vec<BillLine>> {
     let columns: Vec<&str> = wanted.grouping.columns().iter().map(|column| expression(*column)).collect();
     let group = columns.join(", ");
     let mut values = period_values(wanted.period).to_vec();
-    values.push(wanted.account.map_or(JsValue::NULL, JsValue::from_str));
+    values.push(optional(wanted.account));
     values.push(number(wanted.page.look_for()));
     let is_first = wanted.page.after(0).is_empty();
     let mut places = Vec::new();
@@ -98,7 +98,7 @@ pub(super) async fn bill(env: &Env, wanted: &Wanted<'_>) -> Result<Vec<BillLine>
         money("paid"),
         money("owed"),
     );
-    let rows: Vec<BillRow> = database(env)?.prepare(&sql).bind(&values)?.all().await?.results()?;
+    let rows: Vec<BillRow> = Ledger::open(env)?.rows(&sql, &values).await?;
     rows.into_iter().map(BillRow::line).collect()
 }
 
@@ -107,7 +107,7 @@ fn period_values(period: Period) -> [JsValue; 2] {
 }
 
 impl BillRow {
-    fn line(self) -> Result<BillLine> {
+    fn line(self) -> Answered<BillLine> {
         Ok(BillLine {
             group: serde_json::from_str(&self.line)?,
             calls: self.calls,
@@ -121,8 +121,9 @@ impl BillRow {
     }
 }
 
-fn micro(text: &str) -> Result<Tokens> {
-    text.parse().map(Tokens::micro).map_err(|_| Error::RustError(format!("ledger: `{text}` is not a total")))
+fn micro(text: &str) -> Answered<Tokens> {
+    let fault = |_| Error::RustError(format!("ledger: `{text}` is not a total"));
+    Ok(text.parse().map(Tokens::micro).map_err(fault)?)
 }
 
 /// What all accounts together used.
@@ -138,22 +139,18 @@ pub(super) struct Totals {
 }
 
 /// What all accounts together used in a period, and in each of its hours.
-pub(super) async fn totals(env: &Env, period: Period) -> Result<(Totals, Vec<Totals>)> {
+pub(super) async fn totals(env: &Env, period: Period) -> Answered<(Totals, Vec<Totals>)> {
     let sums = format!(
         "COALESCE(SUM(calls), 0) AS calls, COALESCE(SUM(blocked), 0) AS blocked, \
          COALESCE(SUM(payments), 0) AS payments, {} AS paid, COUNT(DISTINCT account) AS clients \
          FROM usage WHERE hour >= ?1 AND hour < ?2",
         money("paid"),
     );
-    let database = database(env)?;
+    let ledger = Ledger::open(env)?;
     let values = period_values(period);
-    let all = database.prepare(format!("SELECT NULL AS hour, {sums}")).bind(&values)?;
-    let by_hour =
-        database.prepare(format!("SELECT hour, {sums} GROUP BY hour ORDER BY hour")).bind(&values)?;
-    let answers = database.batch(vec![all, by_hour]).await?;
-    let [all, by_hour] = answers.as_slice() else {
-        return Err(Error::RustError("ledger: not every question was answered".to_owned()));
-    };
+    let all = ledger.ask(&format!("SELECT NULL AS hour, {sums}"), &values)?;
+    let by_hour = ledger.ask(&format!("SELECT hour, {sums} GROUP BY hour ORDER BY hour"), &values)?;
+    let [all, by_hour] = ledger.look([all, by_hour]).await?;
     let all = all.results::<Totals>()?.into_iter().next();
     let all = all.ok_or_else(|| Error::RustError("ledger: no sum".to_owned()))?;
     Ok((all, by_hour.results()?))
@@ -174,9 +171,9 @@ FROM usage WHERE hour >= ?1 AND hour < ?2 GROUP BY account \
 ORDER BY SUM(calls) + SUM(blocked) DESC, account LIMIT ?3";
 
 /// The accounts with the most requests, admitted or not.
-pub(super) async fn top(env: &Env, period: Period, n: u64) -> Result<Vec<TopRow>> {
+pub(super) async fn top(env: &Env, period: Period, n: u64) -> Answered<Vec<TopRow>> {
     let values = [&period_values(period)[..], &[number(n)]].concat();
-    database(env)?.prepare(TOP).bind(&values)?.all().await?.results()
+    Ledger::open(env)?.rows(TOP, &values).await
 }
 
 /// How many days are pruned in one run: what is left is pruned the next day.
@@ -225,19 +222,18 @@ struct OldestRow {
 
 /// Makes monthly rows of the hourly ones before `before`. Each step is one transaction: a run that is killed, or repeated,
 /// loses nothing and counts nothing twice.
-pub(super) async fn prune(env: &Env, before: Hour) -> Result<()> {
-    let database = database(env)?;
+pub(super) async fn prune(env: &Env, before: Hour) -> Answered<()> {
+    let ledger = Ledger::open(env)?.patient();
     let before = before.start();
     for _ in 0..DAYS_A_RUN {
-        let oldest = database.prepare(OLDEST).bind(&[number(before.seconds())])?;
-        let oldest = oldest.first::<OldestRow>(None).await?.and_then(|row| row.hour);
-        let Some(oldest) = oldest else { return Ok(()) };
+        let oldest = ledger.row::<OldestRow>(OLDEST, &[number(before.seconds())]).await?;
+        let Some(oldest) = oldest.and_then(|row| row.hour) else { return Ok(()) };
         let end = Millis::new(oldest.saturating_mul(1000)).plus(DAY).min(before);
         let (end, oldest) = (number(end.seconds()), number(oldest));
-        let fold = |sql: String| database.prepare(sql).bind(&[end.clone(), oldest.clone()]);
-        let delete = |sql: &str| database.prepare(sql).bind(std::slice::from_ref(&end));
+        let fold = |sql: String| ledger.ask(&sql, &[end.clone(), oldest.clone()]);
+        let delete = |sql: &str| ledger.ask(sql, std::slice::from_ref(&end));
         let steps = [fold(fold_usage())?, fold(fold_units())?, delete(DELETE_USAGE)?, delete(DELETE_UNITS)?];
-        database.batch(steps.to_vec()).await?;
+        ledger.change(steps.to_vec()).await?;
     }
     Ok(())
 }

@@ -7,8 +7,9 @@ use worker::wasm_bindgen::JsValue;
 use worker::{Env, Error, Result};
 
 use super::deadline::within;
+use super::ledger::{Ledger, number};
 use super::record::{self, Storage};
-use super::{clock, escrow_chain, ledger, objects};
+use super::{clock, escrow_chain, objects};
 use crate::config::payment::SessionConfig;
 use crate::contract::{AccountCall, Attempt, Charged, Credit, Done};
 use crate::limit::decision::Decision;
@@ -215,9 +216,10 @@ pub(super) fn save(store: &impl Storage, channel: Channel) -> Result<()> {
 
 async fn put(env: &Env, session: &SessionConfig, channel: &Channel) -> Result<()> {
     let ChannelStanding { channel: id, payer, deposit, accepted, spent } = channel.standing();
-    let statement = ledger::database(env)?.prepare(PUT).bind(&[
+    let ledger = Ledger::open(env)?;
+    let values = [
         id.to_string().into(),
-        ledger::number(session.escrow.chain_id),
+        number(session.escrow.chain_id),
         session.escrow.contract.to_string().into(),
         payer.to_string().into(),
         deposit.to_string().into(),
@@ -225,7 +227,8 @@ async fn put(env: &Env, session: &SessionConfig, channel: &Channel) -> Result<()
         spent.to_string().into(),
         channel.signature().into(),
         JsValue::from(i32::from(channel.is_closed())),
-        ledger::number(clock::now().get()),
-    ])?;
-    ledger::in_time(statement.run()).await.map(|_| ())
+        number(clock::now().get()),
+    ];
+    ledger.change(vec![ledger.ask(PUT, &values)?]).await?;
+    Ok(())
 }

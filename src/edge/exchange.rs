@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use worker::{Context, Env, Result, console_error, web_sys};
 
 use super::answer::make_private;
+use super::ledger::{Answered, LedgerError};
 use super::settings::Settings;
 use super::{clock, objects, outgoing};
 use crate::client::key::KeyHash;
@@ -23,10 +24,7 @@ use crate::pay::eip712::Hash32;
 use crate::pay::mpp::CredentialFault;
 use crate::pay::mpp::challenge::Challenge;
 use crate::problem::{Problem, ProblemKind};
-use crate::time::{Millis, Span};
-
-/// How soon to ask for what the ledger knows when it does not answer.
-const LEDGER_BACK: Span = Span::seconds(10);
+use crate::time::Millis;
 
 /// How an answer is made, or what went wrong instead.
 pub(super) type Outcome<T> = std::result::Result<T, Problem>;
@@ -178,14 +176,16 @@ impl Exchange {
         })
     }
 
-    /// A failure of the ledger: the log has it, and the client is told that it passes.
-    pub(super) fn ledger<T>(&self, result: Result<T>) -> Outcome<T> {
-        result.map_err(|error| {
-            console_error!("{} ledger: {error}", self.request_id);
-            let detail = "what was used before cannot be looked up now, and a part would be no bill; nothing is lost, \
-                          ask again in a while";
-            Problem::new(ProblemKind::LedgerUnavailable, detail).retry_after(Some(LEDGER_BACK))
-        })
+    /// A failure of the ledger: the log has it, and whoever asked is told what to count on.
+    pub(super) fn ledger<T>(&self, answered: Answered<T>) -> Outcome<T> {
+        match answered {
+            Ok(answer) => Ok(answer),
+            Err(LedgerError::Ours(error)) => self.ours(Err(error)),
+            Err(LedgerError::Failed(failure, said)) => {
+                console_error!("{} ledger: {said}", self.request_id);
+                Err(failure.problem())
+            }
+        }
     }
 
     /// Notes where the client stands at that instant, for the fields of the answer.

@@ -65,6 +65,14 @@ pub(super) async fn publish(env: &Env, book: &PlanBook) -> Result<()> {
     take_in(env, book, clock::now()).map(|_| ())
 }
 
+/// Publishes plans that the ledger has, where this isolate knows of older ones or none.
+pub(super) async fn catch_up(env: &Env, book: &PlanBook) -> Result<()> {
+    if MEMO.with_borrow(PlanMemo::version).unwrap_or_default() >= book.version {
+        return Ok(());
+    }
+    publish(env, book).await
+}
+
 async fn ask(env: &Env) -> Result<InForce> {
     let asked_at = clock::now();
     let published: Option<PlanBook> = objects::payment(env, PLANS_OBJECT, &PaymentCall::Plans).await?;

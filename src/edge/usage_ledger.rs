@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 use worker::wasm_bindgen::JsValue;
-use worker::{D1Database, D1PreparedStatement, Env, Error, Result};
+use worker::{D1PreparedStatement, Env};
 
-use super::ledger::{database, in_time, number};
+use super::ledger::{Answered, Ledger, number};
 use crate::bill::summary::{LedgerLine, Period};
 use crate::bill::tally::{Excess, Line, Overage, Tally};
 use crate::client::AccountId;
@@ -51,18 +51,18 @@ pub(super) struct Told {
 }
 
 /// Writes the totals of an account, unless newer ones were written before.
-pub(super) async fn put(env: &Env, told: &Told) -> Result<()> {
-    let database = database(env)?;
+pub(super) async fn put(env: &Env, told: &Told) -> Answered<()> {
+    let ledger = Ledger::open(env)?;
     let statements: Vec<Vec<D1PreparedStatement>> =
-        told.lines.iter().map(|line| statements(&database, told, line)).collect::<Result<_>>()?;
+        told.lines.iter().map(|line| statements(&ledger, told, line)).collect::<Answered<_>>()?;
     for part in statements.concat().chunks(BATCH) {
-        in_time(database.batch(part.to_vec())).await?;
+        ledger.change(part.to_vec()).await?;
     }
     Ok(())
 }
 
 /// What writes one line: its totals, and those of each of its units.
-fn statements(database: &D1Database, told: &Told, line: &Line) -> Result<Vec<D1PreparedStatement>> {
+fn statements(ledger: &Ledger, told: &Told, line: &Line) -> Answered<Vec<D1PreparedStatement>> {
     let key = [
         JsValue::from_str(told.account.as_str()),
         line.endpoint.as_str().into(),
@@ -81,14 +81,14 @@ fn statements(database: &D1Database, told: &Told, line: &Line) -> Result<Vec<D1P
         tally.owed.to_string().into(),
         number(tally.last.map_or(0, Millis::get)),
     ];
-    let usage = database.prepare(PUT_USAGE).bind(&[&key[..], &totals].concat());
+    let usage = ledger.ask(PUT_USAGE, &[&key[..], &totals].concat());
     let excess = &tally.overage.units;
     let beyond = excess.keys().map(String::as_str).filter(|unit| tally.units.of(unit) == Tokens::ZERO);
     let units = tally.units.iter().map(|(unit, _)| unit).chain(beyond).map(|unit| {
         let Excess { quantity, charge } = excess.get(unit).copied().unwrap_or_default();
         let used = number(tally.units.of(unit).get());
         let totals = [unit.into(), used, number(quantity.get()), charge.to_string().into()];
-        database.prepare(PUT_UNITS).bind(&[&key[..], &totals].concat())
+        ledger.ask(PUT_UNITS, &[&key[..], &totals].concat())
     });
     std::iter::once(usage).chain(units).collect()
 }
@@ -120,15 +120,11 @@ struct UnitsRow {
 }
 
 /// The totals of an account in a period.
-pub(super) async fn of_account(env: &Env, account: &AccountId, period: Period) -> Result<Vec<LedgerLine>> {
+pub(super) async fn of_account(env: &Env, account: &AccountId, period: Period) -> Answered<Vec<LedgerLine>> {
     let (from, to) = (period.from.start().seconds(), period.to.start().seconds());
     let key = [JsValue::from_str(account.as_str()), number(from), number(to)];
-    let database = database(env)?;
-    let reads = [database.prepare(GET_USAGE).bind(&key)?, database.prepare(GET_UNITS).bind(&key)?];
-    let answers = in_time(database.batch(reads.to_vec())).await?;
-    let [usage, units] = answers.as_slice() else {
-        return Err(Error::RustError("ledger: not every question was answered".to_owned()));
-    };
+    let ledger = Ledger::open(env)?;
+    let [usage, units] = ledger.look([ledger.ask(GET_USAGE, &key)?, ledger.ask(GET_UNITS, &key)?]).await?;
     let mut lines: Vec<LedgerLine> = usage.results::<UsageRow>()?.into_iter().map(UsageRow::line).collect();
     for row in units.results::<UnitsRow>()? {
         if let Some(line) = lines.iter_mut().find(|line| row.is_of(line)) {

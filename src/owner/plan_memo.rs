@@ -46,6 +46,12 @@ impl<T: Clone> PlanMemo<T> {
         Self { known: None, expected: 0 }
     }
 
+    /// The version that is known.
+    #[must_use]
+    pub fn version(&self) -> Option<u64> {
+        self.known.as_ref().map(|known| known.version)
+    }
+
     /// What to do for a request at `now`.
     pub fn recall(&mut self, now: Millis) -> Recall<T> {
         let Some(known) = &mut self.known else { return Recall::AskFirst(None) };

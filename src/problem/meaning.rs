@@ -129,7 +129,7 @@ impl ProblemKind {
                 "A payment of this client was sent to be settled, and its outcome is not known yet. It is looked after until it is; then the client is credited, or nothing was taken."
             }
             Self::LedgerUnavailable => {
-                "What an account used is kept in a ledger, which the gate could not reach. Requests do not need it: they are decided and counted meanwhile, and it is told of them later."
+                "What accounts used, and what the owner set, is kept in a ledger, which the gate could not reach. Requests do not need it: they are decided and counted meanwhile, and it is told of them later."
             }
             Self::OriginTimeout => {
                 "The gate let the request pass, but the API behind it sent no answer in the time that it has."

@@ -249,7 +249,7 @@ impl ProblemKind {
                 503,
                 "ledger-unavailable",
                 "Ledger unavailable",
-                "Ask again after Retry-After. Nothing is lost, and requests pass as always.",
+                "Ask again after Retry-After; where `outcome` is `unknown`, look before you send a change again. Nothing is lost, and requests pass as always.",
             ),
             Self::OriginTimeout => (
                 504,

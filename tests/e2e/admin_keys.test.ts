@@ -122,7 +122,7 @@ test("no request reads the ledger to find its key and plan", async () => {
   await apart.stop();
   await apart.restart();
   assert.equal(whole(await served(await bearing(apart.client(), key)("/x")), "x-ratelimit-limit"), 1000);
-  assert.equal((await order(apart, "GET", "/keys")).status, 500, "the ledger is not there");
+  assert.equal((await order(apart, "GET", "/keys")).status, 503, "the ledger is not there");
 });
 
 test("a key with the scope asks for decisions, one without does not", async () => {

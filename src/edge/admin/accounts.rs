@@ -10,16 +10,15 @@ use crate::contract::{AccountCall, Done, Survey};
 use crate::edge::asked;
 use crate::edge::exchange::Outcome;
 use crate::edge::own_endpoints::endpoint_limits;
-use crate::edge::owner_ledger::{self, AccountRow, Deed};
-use crate::problem::{Problem, ProblemKind};
+use crate::edge::owner_ledger::{self, AccountRow, Deed, PlanGift};
 
 /// How often a plan is given again when somebody changed the plans meanwhile.
-const TRIES: usize = 5;
+pub(super) const TRIES: usize = 5;
 
 /// `GET /admin/accounts`: those that the owner gave something.
 pub(super) async fn list(order: &Order<'_>) -> Outcome<web_sys::Response> {
     let page = order.page()?;
-    let rows = order.exchange.ours(owner_ledger::accounts(&order.exchange.env, &page).await)?;
+    let rows = order.exchange.ledger(owner_ledger::accounts(&order.exchange.env, &page).await)?;
     order.json(200, &page.body(rows, |row| vec![row.id.clone()], item))
 }
 
@@ -30,8 +29,8 @@ fn item(row: &AccountRow) -> Value {
 /// `GET /admin/accounts/{id}`.
 pub(super) async fn get(order: &Order<'_>, account: &AccountId) -> Outcome<web_sys::Response> {
     let exchange = order.exchange;
-    let row = exchange.ours(owner_ledger::account(&exchange.env, account).await)?;
-    let of_account = exchange.ours(owner_ledger::keys_of(&exchange.env, account).await)?;
+    let row = exchange.ledger(owner_ledger::account(&exchange.env, account).await)?;
+    let of_account = exchange.ledger(owner_ledger::keys_of(&exchange.env, account).await)?;
     let survey: Survey = exchange.ask(account, AccountCall::Survey(None)).await?;
     let endpoints: Vec<Value> =
         survey.endpoints.iter().map(|(name, at)| endpoint_limits(name, at, survey.credits)).collect();
@@ -66,25 +65,33 @@ pub(super) async fn put_plan(order: &Order<'_>, account: &AccountId) -> Outcome<
 }
 
 /// Gives an account a plan, in the ledger and in its object.
-pub(super) async fn give_plan(order: &Order<'_>, account: &AccountId, name: Option<&str>) -> Outcome<()> {
+async fn give_plan(order: &Order<'_>, account: &AccountId, name: Option<&str>) -> Outcome<()> {
     let exchange = order.exchange;
     for _ in 0..TRIES {
-        let (book, config) = plans::current(order).await?;
-        if let Some(name) = name.filter(|name| config.plans.get(name).is_none()) {
-            return Err(plans::no_plan(&config, name));
-        }
-        let deed = Deed {
-            who: order.who,
-            what: "account.plan",
-            subject: account.to_string(),
-            detail: json!({ "plan": name }),
-        };
-        let given = owner_ledger::put_account_plan(&exchange.env, account, name, book.version, &deed).await;
-        if exchange.ours(given)? {
+        let gift = plan_gift(order, account, name).await?;
+        if exchange.ledger(owner_ledger::put_account_plan(&exchange.env, &gift).await)? {
             let call = AccountCall::SetPlan(name.map(str::to_owned));
             return exchange.ask::<Done>(account, call).await.map(|_| ());
         }
     }
-    let detail = "others change the plans all the time; nothing was changed, send it again";
-    Err(Problem::new(ProblemKind::PreconditionFailed, detail))
+    Err(plans::contended())
+}
+
+/// A plan that is there, for an account, while the plans are what they are now.
+pub(super) async fn plan_gift<'a>(
+    order: &'a Order<'_>,
+    account: &'a AccountId,
+    plan: Option<&'a str>,
+) -> Outcome<PlanGift<'a>> {
+    let (book, config) = plans::current(order).await?;
+    if let Some(name) = plan.filter(|name| config.plans.get(name).is_none()) {
+        return Err(plans::no_plan(&config, name));
+    }
+    let deed = Deed {
+        who: order.who,
+        what: "account.plan",
+        subject: account.to_string(),
+        detail: json!({ "plan": plan }),
+    };
+    Ok(PlanGift { account, plan, version: book.version, deed })
 }

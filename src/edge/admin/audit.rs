@@ -10,7 +10,7 @@ use crate::edge::owner_ledger::{self, AuditRow};
 /// `GET /admin/audit`, the last first.
 pub(super) async fn list(order: &Order<'_>) -> Outcome<web_sys::Response> {
     let page = order.page()?;
-    let rows = order.exchange.ours(owner_ledger::audit(&order.exchange.env, &page).await)?;
+    let rows = order.exchange.ledger(owner_ledger::audit(&order.exchange.env, &page).await)?;
     order.json(200, &page.body(rows, |row| vec![row.id.to_string()], item))
 }
 

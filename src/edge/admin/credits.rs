@@ -1,13 +1,14 @@
 //! `/admin/accounts/{id}/credits`: prepaid credits of an account, which its object keeps.
 
 use serde_json::{Map, Value, json};
-use worker::{console_error, web_sys};
+use worker::web_sys;
 
 use super::Order;
 use crate::client::AccountId;
 use crate::config::table::{boolean, number, text};
 use crate::contract::{AccountCall, CreditBook};
 use crate::edge::exchange::Outcome;
+use crate::edge::ledger::LedgerError;
 use crate::edge::owner_ledger::{self, Deed};
 use crate::edge::{asked, clock};
 use crate::limit::credit::order::{self, Cut, Done, Gift, OrderKey};
@@ -75,7 +76,8 @@ pub(super) async fn grant(order: &Order<'_>, account: &AccountId) -> Outcome<web
         }),
     };
     // Noted first: a grant that nobody knows of would be repeated by an owner who was told that it failed.
-    exchange.ours(owner_ledger::put_gift(&exchange.env, account, &deed).await)?;
+    let noted = owner_ledger::put_gift(&exchange.env, account, &deed).await;
+    exchange.ledger(noted.map_err(LedgerError::before_the_deed))?;
     match carry_out(order, account, order::Order::Grant(id, gift, key)).await? {
         Done::Granted(block) => order.json(201, &block.to_json()),
         other => Err(refused(&other)),
@@ -98,7 +100,7 @@ pub(super) async fn deduct(order: &Order<'_>, account: &AccountId) -> Outcome<we
             let body = deduction_members(&deduction);
             let mut detail = body.clone();
             detail.insert("idempotency_key".to_owned(), idempotent.into());
-            note(order, "credits.deduct", account, detail.into()).await;
+            order.note("credits.deduct", account.as_str(), detail.into()).await;
             order.json(200, &body.into())
         }
         other => Err(refused(&other)),
@@ -113,7 +115,7 @@ pub(super) async fn delete(
 ) -> Outcome<web_sys::Response> {
     match carry_out(order, account, order::Order::Delete(block.to_owned())).await? {
         Done::Deleted(true) => {
-            note(order, "credits.delete", account, json!({ "block": block })).await;
+            order.note("credits.delete", account.as_str(), json!({ "block": block })).await;
             order.done()
         }
         Done::Deleted(false) => {
@@ -127,7 +129,7 @@ pub(super) async fn delete(
 pub(super) async fn expire(order: &Order<'_>, account: &AccountId) -> Outcome<web_sys::Response> {
     match carry_out(order, account, order::Order::Expire).await? {
         Done::Expired(count) => {
-            note(order, "credits.expire", account, json!({ "blocks": count })).await;
+            order.note("credits.expire", account.as_str(), json!({ "blocks": count })).await;
             order.json(200, &json!({ "expired": count, "balance": "0" }))
         }
         other => Err(refused(&other)),
@@ -136,17 +138,6 @@ pub(super) async fn expire(order: &Order<'_>, account: &AccountId) -> Outcome<we
 
 async fn carry_out(order: &Order<'_>, account: &AccountId, wanted: order::Order) -> Outcome<Done> {
     order.exchange.ask(account, AccountCall::OrderCredits(wanted)).await
-}
-
-/// Notes what was done. It is done by now, and said so even where it cannot be noted: who was told of a failure would do
-/// it again.
-async fn note(order: &Order<'_>, what: &'static str, account: &AccountId, detail: Value) {
-    let exchange = order.exchange;
-    let deed = Deed { who: order.who, what, subject: account.to_string(), detail };
-    if let Err(error) = owner_ledger::put_deed(&exchange.env, &deed).await {
-        let (subject, detail) = (&deed.subject, &deed.detail);
-        console_error!("{} audit of {what} {subject} {detail}: {error}", exchange.request_id);
-    }
 }
 
 /// Why an order was not carried out.

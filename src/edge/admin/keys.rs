@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use worker::{console_error, web_sys};
 
-use super::{Order, accounts};
+use super::{Order, accounts, plans};
 use crate::client::AccountId;
 use crate::client::key::{ApiKey, KeyHash, Scope};
 use crate::config::table::{text, texts};
 use crate::contract::{AccountCall, Done};
 use crate::edge::exchange::Outcome;
-use crate::edge::owner_ledger::{self, Deed, KeyRow};
+use crate::edge::owner_ledger::{self, Deed, KeyRow, NewKey};
 use crate::edge::{asked, clock, keys, objects};
 use crate::problem::{Problem, ProblemKind};
 
@@ -31,7 +31,7 @@ struct Wanted {
 /// `GET /admin/keys`.
 pub(super) async fn list(order: &Order<'_>) -> Outcome<web_sys::Response> {
     let page = order.page()?;
-    let rows = order.exchange.ours(owner_ledger::keys(&order.exchange.env, &page).await)?;
+    let rows = order.exchange.ledger(owner_ledger::keys(&order.exchange.env, &page).await)?;
     order.json(200, &page.body(rows, |row| vec![row.created_at.clone(), row.id.clone()], item))
 }
 
@@ -41,7 +41,7 @@ pub(super) async fn get(order: &Order<'_>, id: &str) -> Outcome<web_sys::Respons
 }
 
 async fn find(order: &Order<'_>, id: &str) -> Outcome<KeyRow> {
-    let row = order.exchange.ours(owner_ledger::key(&order.exchange.env, id).await)?;
+    let row = order.exchange.ledger(owner_ledger::key(&order.exchange.env, id).await)?;
     row.ok_or_else(|| Problem::new(ProblemKind::NotFound, format!("there is no key `{id}`")))
 }
 
@@ -49,21 +49,10 @@ async fn find(order: &Order<'_>, id: &str) -> Outcome<KeyRow> {
 pub(super) async fn create(order: &Order<'_>) -> Outcome<web_sys::Response> {
     let exchange = order.exchange;
     let wanted = read(&asked::json_body(exchange).await?)?;
-    if let Some(plan) = &wanted.plan {
-        accounts::give_plan(order, &wanted.account, Some(plan)).await?;
-    }
     let key = ApiKey::new(exchange.ours(clock::random_bytes())?);
     let hash = key.hash();
     let scopes: Vec<Scope> = wanted.scopes.iter().copied().collect();
-    let deed = Deed {
-        who: order.who,
-        what: "key.create",
-        subject: hash.id(),
-        detail: json!({ "account": wanted.account, "label": wanted.label, "scopes": scopes }),
-    };
-    let noted =
-        owner_ledger::put_key(&exchange.env, &hash, &wanted.account, (&wanted.label, &scopes), &deed).await;
-    exchange.ours(noted)?;
+    note(order, &hash, &wanted, &scopes).await?;
     if let Err(error) = put_in_force(order, &hash, &wanted).await {
         // Nobody was told of the key: it may as well never have been.
         if let Err(error) = owner_ledger::delete_key(&exchange.env, &hash).await {
@@ -81,8 +70,40 @@ pub(super) async fn create(order: &Order<'_>) -> Outcome<web_sys::Response> {
     order.json(201, &body)
 }
 
+/// Lets the ledger know the key, and the plan that its account gets with it: both or neither.
+async fn note(order: &Order<'_>, hash: &KeyHash, wanted: &Wanted, scopes: &[Scope]) -> Outcome<()> {
+    let exchange = order.exchange;
+    let deed = Deed {
+        who: order.who,
+        what: "key.create",
+        subject: hash.id(),
+        detail: json!({ "account": wanted.account, "label": wanted.label, "scopes": scopes }),
+    };
+    let key = NewKey { hash, account: &wanted.account, label: &wanted.label, scopes, deed };
+    for _ in 0..accounts::TRIES {
+        let gift = match wanted.plan.as_deref() {
+            Some(plan) => Some(accounts::plan_gift(order, &wanted.account, Some(plan)).await?),
+            None => None,
+        };
+        if exchange.ledger(owner_ledger::put_key(&exchange.env, &key, gift.as_ref()).await).map_err(no_key)? {
+            return Ok(());
+        }
+    }
+    Err(plans::contended())
+}
+
+/// Nobody has a key of which the ledger did not say that it knows it.
+fn no_key(problem: Problem) -> Problem {
+    let detail =
+        format!("no key was made; one of this label that is listed is good for nothing. {}", problem.detail);
+    Problem { detail, ..problem }
+}
+
 async fn put_in_force(order: &Order<'_>, hash: &KeyHash, wanted: &Wanted) -> worker::Result<()> {
     let env = &order.exchange.env;
+    if let Some(plan) = &wanted.plan {
+        objects::account::<Done>(env, &wanted.account, AccountCall::SetPlan(Some(plan.clone()))).await?;
+    }
     let call = AccountCall::AddKey(hash.clone(), wanted.scopes.clone());
     objects::account::<Done>(env, &wanted.account, call).await?;
     keys::assign(env, hash, &wanted.account).await
@@ -100,8 +121,15 @@ pub(super) async fn revoke(order: &Order<'_>, id: &str) -> Outcome<web_sys::Resp
         subject: row.id.clone(),
         detail: json!({ "account": row.account, "label": row.label }),
     };
-    exchange.ours(owner_ledger::revoke_key(&exchange.env, &row.id, &deed).await)?;
+    exchange.ledger(owner_ledger::revoke_key(&exchange.env, &row.id, &deed).await).map_err(unlisted)?;
     order.done()
+}
+
+/// A key that its account refuses, while the ledger may not list it so.
+fn unlisted(problem: Problem) -> Problem {
+    let detail =
+        "the key is refused from now on, but the ledger may not list it as revoked yet: send this again";
+    Problem { detail: detail.to_owned(), ..problem }
 }
 
 fn read(body: &Value) -> Outcome<Wanted> {

@@ -7,9 +7,8 @@ use super::Order;
 use crate::contract::{PaymentCall, payment_object};
 use crate::edge::asked::bad;
 use crate::edge::exchange::Outcome;
-use crate::edge::ledger::{self, PaymentRow};
 use crate::edge::objects;
-use crate::edge::owner_ledger::{self, Deed};
+use crate::edge::payment_ledger::{self, PaymentRow};
 use crate::pay::amount::Amount;
 use crate::pay::offer::Tender;
 use crate::pay::x402::PaymentId;
@@ -26,15 +25,15 @@ pub(super) async fn list(order: &Order<'_>) -> Outcome<web_sys::Response> {
     }
     let page = order.page()?;
     let env = &order.exchange.env;
-    let rows = ledger::payments(env, state.as_deref(), account.as_deref(), &page).await;
-    let rows = order.exchange.ours(rows)?;
+    let rows = payment_ledger::payments(env, state.as_deref(), account.as_deref(), &page).await;
+    let rows = order.exchange.ledger(rows)?;
     let place = |row: &PaymentRow| vec![row.presented_at.clone(), row.id.clone()];
     order.json(200, &page.body(rows, place, |row| item(order, row)))
 }
 
 /// `GET /admin/payments/{id}`.
 pub(super) async fn get(order: &Order<'_>, id: &str) -> Outcome<web_sys::Response> {
-    let row = order.exchange.ours(ledger::payment(&order.exchange.env, id).await)?;
+    let row = order.exchange.ledger(payment_ledger::payment(&order.exchange.env, id).await)?;
     order.json(200, &item(order, &row.ok_or_else(|| none(id))?))
 }
 
@@ -45,13 +44,7 @@ pub(super) async fn retry(order: &Order<'_>, id: &str) -> Outcome<web_sys::Respo
     let state: Option<String> = exchange
         .ours(objects::payment(&exchange.env, &payment_object(&payment), &PaymentCall::Retry).await)?;
     let state = state.ok_or_else(|| none(id))?;
-    let deed = Deed {
-        who: order.who,
-        what: "payment.retry",
-        subject: id.to_owned(),
-        detail: json!({ "state": state }),
-    };
-    exchange.ours(owner_ledger::put_deed(&exchange.env, &deed).await)?;
+    order.note("payment.retry", id, json!({ "state": state })).await;
     order.json(200, &json!({ "id": id, "state": state }))
 }
 

@@ -6,7 +6,7 @@ use worker::{Env, Error, Result, console_error, console_log};
 use crate::config::payment::PaymentConfig;
 use crate::contract::{self, AccountCall, Attempt, Credit, Done, PaymentCall, transaction_object};
 use crate::edge::settings::Settings;
-use crate::edge::{authorization_search, clock, facilitator_client, ledger, objects, receipt_store};
+use crate::edge::{authorization_search, clock, facilitator_client, objects, payment_ledger, receipt_store};
 use crate::limit::decision::{Decision, Verdict};
 use crate::notice::{Kind, Sum};
 use crate::pay::amount::Amount;
@@ -87,7 +87,7 @@ impl Job<'_> {
             Step::Withdraw => tell(AccountCall::Withdraw(id)).await.map(|_| Event::Withdrawn)?,
             Step::Acknowledge => tell(AccountCall::Acknowledge(id)).await.map(|_| Event::Acknowledged)?,
             Step::Record => {
-                ledger::put_payment(env, purchase, clock::now()).await?;
+                payment_ledger::put_payment(env, purchase, clock::now()).await?;
                 if purchase.state() == State::Unknown && wants_doubts(settings) {
                     tell(AccountCall::Doubt(sum(purchase, settings))).await?;
                 }
@@ -123,7 +123,7 @@ impl Job<'_> {
     /// Shows the owner a payment that is credited and still open. Should that fail, the end of it is shown.
     async fn show(&self) {
         if self.purchase.is_to_be_shown()
-            && let Err(error) = ledger::put_payment(self.env, self.purchase, clock::now()).await
+            && let Err(error) = payment_ledger::put_payment(self.env, self.purchase, clock::now()).await
         {
             console_error!("payment {} is not in the ledger yet: {error}", self.purchase.id());
         }

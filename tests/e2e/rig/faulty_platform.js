@@ -1,9 +1,10 @@
-// Stands before the built worker and hands it a platform that fails on command: D1 that never answers, a Durable Object's
-// storage whose writes fail, or are made and reported failed, and calls that bring an account a credit and are never answered.
-// `POST /__faults` says what fails from now on, and `GET /__faults` how many of those calls there were.
+// Stands before the built worker and hands it a platform that fails on command: D1 that cannot be reached, never answers, or
+// makes changes and does not say so; a Durable Object's storage whose writes fail, or are made and reported failed; and calls
+// that bring an account a credit and are never answered. `POST /__faults` says what fails from now on, and `GET /__faults` how
+// many of those calls there were.
 import Gate, { AccountObject as Account, PaymentObject as Payment } from "./index.js";
 
-/** `ledger`: "hangs". `storage`: "fails" or "lies". `credits`: by the account's id, "lost" or "unanswered". */
+/** `ledger`: "fails", "hangs" or "lies". `storage`: "fails" or "lies". `credits`: by the account's id, "lost" or "unanswered". */
 let faults = {};
 /** How many calls were not answered that bring a credit. */
 let unanswered = 0;
@@ -21,7 +22,16 @@ function over(target, members) {
   });
 }
 
-const asked = (target, name) => async (...values) => (faults.ledger === "hangs" ? await never : await target[name](...values));
+/** What a question names: the statements of a batch, or itself. */
+const changes = (target, [statements]) => (statements ?? [target]).some(({ statement }) => !statement.startsWith("SELECT"));
+
+const asked = (target, name) => async (...values) => {
+  if (faults.ledger === "hangs") await never;
+  if (faults.ledger === "fails") throw new Error("D1_ERROR: Network connection lost.");
+  const answer = await target[name](...values);
+  if (faults.ledger === "lies" && changes(target, values)) await never;
+  return answer;
+};
 
 const statement = (real) => over(real, {
   bind: (...values) => statement(real.bind(...values)),

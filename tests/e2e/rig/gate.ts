@@ -28,7 +28,7 @@ export interface GateOptions {
 
 /** What can fail on command: see `faulty_platform.js`. */
 export interface Faults {
-  ledger?: "hangs";
+  ledger?: "fails" | "hangs" | "lies";
   storage?: "fails" | "lies";
   /** By account: what becomes of the call that brings it a credit. It does not arrive, or its answer does not. */
   credits?: Record<string, "lost" | "unanswered">;
