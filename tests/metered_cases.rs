@@ -15,6 +15,7 @@ use tollgate::bill::tally::Tally;
 use tollgate::config::table::Faults;
 use tollgate::contract::Refund;
 use tollgate::endpoint::EndpointName;
+use tollgate::limit::account::credit_sale::sell_to_any_wallet;
 use tollgate::limit::account::{Account, StoredAccount};
 use tollgate::limit::credit::order::{Cut, Done, Gift, Order, OrderKey};
 use tollgate::limit::credit::sale::CreditSale;
@@ -447,12 +448,34 @@ fn credits_are_sold_to_keys_and_wallets_where_the_plan_has_a_price_for_one() {
         assert_eq!(terms.grants, [Grant { limit: CREDITS.to_owned(), quantity: Tokens::whole(200) }]);
     }
     for account in ["ip:203.0.113.7", "session:0x01"] {
-        assert_eq!(wants_to_buy(&plan, account, 200), CreditSale::NotToThisKind);
+        assert_eq!(
+            wants_to_buy(&plan, account, 200),
+            CreditSale::NotToThisKind { failures_wait: None },
+            "{account}"
+        );
     }
     let plan = json!({ "endpoints": { "*": {} } });
     assert_eq!(wants_to_buy(&plan, "key:acme", 1), CreditSale::NotSold("free".to_owned()));
     let plan = json!({ "credit_price": "100000000000000000000000000000000000000", "endpoints": {} });
     assert_eq!(wants_to_buy(&plan, "key:acme", 1_000_000_000), CreditSale::TooDear);
+}
+
+#[test]
+fn whoever_pays_is_asked_what_a_wallet_is_asked() {
+    let plan = json!({ "free": { "credit_price": "0.005", "endpoints": { "*": {} } } });
+    let plans = Plans::read("PLANS", &plan, &mut Faults::default());
+    let wait = Some(Span::seconds(7));
+    let CreditSale::Offered(decision) = sell_to_any_wallet(&rules(&plans), 200, wait, Millis::new(NOW))
+    else {
+        panic!("credits are sold")
+    };
+    let Verdict::Denied(Denied { offer: Some(terms), failures_wait, .. }) = decision.verdict else {
+        panic!("they are paid for")
+    };
+    assert_eq!((terms.price.to_string().as_str(), failures_wait), ("1", wait));
+    let plans = Plans::read("PLANS", &json!({ "free": { "endpoints": {} } }), &mut Faults::default());
+    let sale = sell_to_any_wallet(&rules(&plans), 200, None, Millis::new(NOW));
+    assert_eq!(sale, CreditSale::NotSold("free".to_owned()));
 }
 
 #[test]

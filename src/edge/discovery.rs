@@ -2,8 +2,8 @@
 
 use worker::web_sys;
 
+use super::answer;
 use super::exchange::{Exchange, Outcome};
-use super::{answer, plans_in_force};
 use crate::discovery::catalogue::{Catalogue, MAX_AGE};
 use crate::discovery::{Site, llms, openapi, well_known};
 use crate::pages::{Kept, problem as explanation};
@@ -55,10 +55,7 @@ pub(super) fn problem(exchange: &Exchange, name: &str) -> Outcome<web_sys::Respo
 
 /// What is for sale by the plans in force.
 async fn catalogue(exchange: &Exchange) -> Outcome<Catalogue> {
-    let behind = |task| exchange.context.wait_until(task);
-    let in_force = exchange.ours(plans_in_force::config(&exchange.env, behind).await)?;
-    let config = in_force.map_err(|faults| Problem::new(ProblemKind::Misconfigured, faults.to_string()))?;
-    Ok(Catalogue::of(&config))
+    exchange.in_force().await.map(|config| Catalogue::of(&config))
 }
 
 fn site<'a>(exchange: &'a Exchange, origin: &'a str) -> Site<'a> {

@@ -11,9 +11,10 @@ use worker::{Context, Env, Result, console_error, web_sys};
 use super::answer::make_private;
 use super::ledger::{Answered, LedgerError};
 use super::settings::Settings;
-use super::{clock, objects, outgoing};
+use super::{clock, objects, outgoing, plans_in_force};
 use crate::client::key::KeyHash;
 use crate::client::{AccountId, SESSION_LIFE};
+use crate::config::Config;
 use crate::contract::{AccountCall, Attempt, Refusal};
 use crate::endpoint::{Target, site};
 use crate::fields::SESSION;
@@ -174,6 +175,13 @@ impl Exchange {
                 format!("tell the API's owner the request id {}", self.request_id),
             )
         })
+    }
+
+    /// The settings with the plans that are in force.
+    pub(super) async fn in_force(&self) -> Outcome<Rc<Config>> {
+        let behind = |task| self.context.wait_until(task);
+        let in_force = self.ours(plans_in_force::config(&self.env, behind).await)?;
+        in_force.map_err(|faults| Problem::new(ProblemKind::Misconfigured, faults.to_string()))
     }
 
     /// A failure of the ledger: the log has it, and whoever asked is told what to count on.

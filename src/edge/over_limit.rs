@@ -41,6 +41,8 @@ struct Counter<'a> {
     resource: Resource,
     /// Whether the request brought a credential of MPP.
     answers_credential: bool,
+    /// Whether the account is told by nothing but the payment: whoever brings that is not let in.
+    is_payers: bool,
 }
 
 /// Answers a request over its limit.
@@ -70,6 +72,7 @@ pub(super) async fn answer(
         offers: offers(payment, terms),
         resource: resource(exchange, target),
         answers_credential: matches!(presented, Ok(Presented::Mpp(_))),
+        is_payers: false,
     };
     match presented {
         Ok(presented) => counter.answer(presented).await,

@@ -5,7 +5,7 @@
 
 mod access;
 mod advance;
-mod credit_sale;
+pub mod credit_sale;
 mod further;
 mod lifetime;
 mod metered;

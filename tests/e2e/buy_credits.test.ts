@@ -7,10 +7,11 @@ import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { problem, served, unavailable } from "./rig/answers.ts";
 import type { Wallet } from "./rig/chain.ts";
-import { headerV2, offerV2, payingV1, payingV2, settlement, signIn, signInHeader, signV2 } from "./rig/clients.ts";
+import { headerV2, offerV2, payingV1, payingV2, settlement, signIn, signInHeader, signV2, signingIn } from "./rig/clients.ts";
 import type { Fetch } from "./rig/clients.ts";
 import { eventually } from "./rig/eventually.ts";
 import { forwardThen, forwardThenCut } from "./rig/faulty_facilitator.ts";
+import { freshAddress } from "./rig/gate.ts";
 import type { Gate, Table } from "./rig/gate.ts";
 import { ADMIN_TOKEN } from "./rig/limits.ts";
 import { payingMpp, receipt as mppReceipt } from "./rig/mpp.ts";
@@ -222,9 +223,74 @@ test("killed at any step of a payment, the gate credits it once afterwards", asy
   }
 });
 
-test("who cannot hold credits, asks for none, or has a plan that sells none is told so", async () => {
+/** What `wallet:…` is called that has this address. */
+const accountOf = ({ address }: Wallet) => `wallet:${address.toLowerCase()}`;
+
+test("stock clients that have nothing but a wallet buy credits for it, signing in first or not", async () => {
+  const wallet = await world.chain.wallet();
+  const asked = await gate.client()(CREDITS, amount(40));
+  assert.equal((await problem(asked, 402, "payment-required"))["price"], "0.04 USDC");
+  assert.ok(offerV2(asked).extensions!["sign-in-with-x"], "a wallet may sign in instead");
+  for (const paying of [payingV2, payingV1, payingMpp, signingIn]) {
+    const ip = freshAddress();
+    const answer = await paying(gate.client(ip), wallet)(gate.at(CREDITS), amount(10));
+    const block = await bought(answer.clone() as Response);
+    assert.deepEqual([block["amount"], block["account"]], ["10", accountOf(wallet)], paying.name);
+    assert.equal(answer.headers.has("tollgate-session"), false, `${paying.name}: a payment alone lets nobody in`);
+    assert.deepEqual(await blocks(`ip:${ip}`), []);
+  }
+  assert.deepEqual((await blocks(accountOf(wallet))).map(({ remaining }) => remaining), ["10", "10", "10", "10"]);
+  assert.equal(await world.chain.balance(wallet.address), 960_000n);
+  // The wallet spends them from anywhere, once it has signed in.
+  const anywhere = gate.client();
+  const offer = offerV2(await anywhere(CREDITS, amount(1)));
+  await served(await anywhere("/image", { headers: signInHeader(await signIn(wallet, offer)) }));
+  assert.deepEqual((await blocks(accountOf(wallet))).map(({ remaining }) => remaining), ["0", "0", "0", "0"]);
+});
+
+test("whoever sends a wallet's payment again, which all can see once it is settled, gains nothing by it", async () => {
+  const wallet = await world.chain.wallet();
+  // A request of this gate costs as much.
+  const headers = await payment(gate.client(), wallet, 100);
+  const block = await bought(await gate.client()(CREDITS, amount(100, headers)));
+  assert.equal("balance" in block, false);
+  const again = await gate.client()(CREDITS, amount(100, headers));
+  assert.equal(again.headers.has("tollgate-session"), false);
+  assert.deepEqual(await bought(again), block);
+  const thief = gate.client();
+  await exactlyOne(thief);
+  await problem(await thief("/cpu", { headers }), 409, "payment-used");
+  assert.equal((await thief("/image")).status, 429);
+  assert.deepEqual((await blocks(accountOf(wallet))).map(({ remaining }) => remaining), ["100"]);
+  assert.equal(await world.chain.balance(wallet.address), 900_000n);
+});
+
+/** Uses up the free token of a client. */
+async function exactlyOne(client: Fetch): Promise<void> {
+  await served(await client("/cpu"));
+  assert.equal((await client("/cpu")).status, 402);
+}
+
+test("a payment that does not prove its wallet, or of a wallet with a price of its own, buys a stranger nothing", async () => {
+  const wallet = await world.chain.wallet();
   const stranger = gate.client();
-  assert.match((await problem(await stranger(CREDITS, amount(5)), 403, "no-access"))["detail"], /send a key, sign in as a wallet/);
+  const signed = await signV2(wallet, offerV2(await stranger(CREDITS, amount(40))));
+  const long = `${(signed.payload as Table)["signature"]}00`;
+  const unproven = headerV2({ ...signed, payload: { ...signed.payload, signature: long } });
+  assert.match((await problem(await stranger(CREDITS, amount(40, unproven)), 403, "no-access"))["detail"], /sign in as its wallet/);
+  await ordered(gate, "PUT", "/plans/dear", { credit_price: "0.002", endpoints: { "*": {} } });
+  await ordered(gate, "PUT", `/accounts/${encodeURIComponent(accountOf(wallet))}/plan`, { name: "dear" });
+  assert.match((await problem(await stranger(CREDITS, amount(40, headerV2(signed))), 403, "no-access"))["detail"], /cost this wallet something else/);
+  assert.deepEqual(await blocks(accountOf(wallet)), []);
+  const asked = await stranger(CREDITS, amount(40));
+  const known = await stranger(CREDITS, amount(40, signInHeader(await signIn(wallet, offerV2(asked)))));
+  const session = { "Tollgate-Session": known.headers.get("tollgate-session")! };
+  const dear = headerV2(await signV2(wallet, offerV2(known)));
+  assert.equal((await bought(await stranger(CREDITS, amount(40, { ...session, ...dear }))))["balance"], "40");
+  assert.equal(await world.chain.balance(wallet.address), 920_000n);
+});
+
+test("who asks for no credits, or has a plan that sells none is told so", async () => {
   const client = await holder("mistaken");
   for (const [body, fault] of [
     ["{", /is not JSON/], ["{}", /body\.amount: is missing/], ['{"amount":0}', /must be more than 0/],

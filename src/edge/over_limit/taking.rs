@@ -6,6 +6,7 @@ use worker::{console_error, console_log, web_sys};
 use super::Counter;
 use super::denial::{SOON, pending, rate_limited, too_many_failures};
 use super::offering::{Refusal, put_settlement};
+use crate::client::Kind;
 use crate::contract::{
     AccountCall, Attempt, Buys, PaymentCall, Presentation, Presented, payment_object, receipt_id,
 };
@@ -47,6 +48,9 @@ impl Counter<'_> {
         payment: Payment,
         challenge: Option<Challenge>,
     ) -> Outcome<web_sys::Response> {
+        if self.sells_credits() && self.account.kind() == Kind::Ip {
+            return Box::pin(self.take_for_payer(payment, challenge)).await;
+        }
         let body = origin::read_body(self.exchange).await?;
         let service =
             Service { path: self.target.path.as_str().to_owned(), request_hash: sha256_label(&body) };
@@ -206,7 +210,7 @@ impl Counter<'_> {
         console_log!("{} credited {} on trust", self.exchange.request_id, self.account);
         let payer = taken.payment.payer().map(|payer| payer.to_string());
         let ahead = self.pass(decision, payer, body).await?;
-        self.exchange.hand_session_to(self.account);
+        self.let_in();
         let bill = Bill::unsettled(&taken.payment, receipt_id, taken.service);
         self.exchange.ours(paid_answer::with_receipt(self.exchange, ahead, bill).await)
     }
@@ -242,8 +246,15 @@ impl Counter<'_> {
             self.exchange.hand_payment_receipt(receipt);
         }
         self.put_payment_fields(&ahead.answer, &sold.payment, &sold.settlement)?;
-        self.exchange.hand_session_to(self.account);
+        self.let_in();
         self.exchange.ours(paid_answer::with_receipt(self.exchange, ahead, sold.into()).await)
+    }
+
+    /// Hands out a session of the account that paid, to who is known to have it.
+    fn let_in(&self) {
+        if !self.is_payers {
+            self.exchange.hand_session_to(self.account);
+        }
     }
 
     fn put_payment_fields(

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::endpoint::EndpointName;
 use crate::limit::decision::Decision;
+use crate::time::Span;
 
 /// Where bought credits are offered and billed. No plan can list an endpoint of this name: methods are in capitals.
 const ENDPOINT: &str = "buy credits";
@@ -32,8 +33,12 @@ pub enum CreditSale {
     Offered(Decision),
     /// The plan of that name sells none, or no payments are taken.
     NotSold(String),
-    /// Only the accounts of keys and wallets hold credits: others change hands.
-    NotToThisKind,
+    /// Only the accounts of keys and wallets hold credits: others change hands. So long its payments are not looked at, as
+    /// too many failed.
+    NotToThisKind {
+        /// How long, if so.
+        failures_wait: Option<Span>,
+    },
     /// So many cost more than can be written.
     TooDear,
     /// The account has as many blocks to spend from as it may.
