@@ -196,6 +196,22 @@ fn a_channel_is_redeemed_when_it_is_closed_or_nobody_uses_it() {
 }
 
 #[test]
+fn a_transaction_that_does_not_close_it_is_sent_again_after_twice_as_long() {
+    let (mut channel, _) = opened(100).charge(&escrow(), charge(60)).unwrap();
+    let mut waits = Vec::new();
+    for _ in 0..40 {
+        channel = channel.given_up();
+        waits.push(channel.until_confirmed());
+    }
+    assert_eq!(&waits[..3], &[5, 10, 20].map(Span::seconds));
+    assert!(waits.iter().all(|wait| *wait <= Span::seconds(86_400)));
+    assert_eq!(waits.last(), Some(&Span::seconds(86_400)));
+    let stored = serde_json::to_value(StoredChannel::ChannelV1(channel.clone())).unwrap();
+    assert_eq!(stored["channel_v1"]["closings"], json!(40));
+    assert_eq!(serde_json::from_value::<StoredChannel>(stored).unwrap(), StoredChannel::ChannelV1(channel));
+}
+
+#[test]
 fn a_channel_that_its_payer_asked_the_chain_to_close_spends_nothing_and_is_redeemed_at_once() {
     let (channel, _) = opened(100).charge(&escrow(), charge(60)).unwrap();
     let closing = channel.used(second(1_000)).seen(&on_chain_seen(0, true));

@@ -28,6 +28,8 @@ use crate::time::{Millis, Span};
 
 /// The free part of a bucket is written at most once in this time.
 const WRITE_INTERVAL: Span = Span::seconds(1);
+/// How soon the alarm rings again after it could not do what it was set for.
+const ALARM_RETRY: Span = Span::seconds(60);
 /// How long a session that a client named takes a key for good without asking its account.
 const KEY_MEMORY: Span = Span::seconds(60);
 /// How many notices an alarm sends at most, each of which may take 10 s: usage must not wait for them for long.
@@ -97,6 +99,22 @@ impl DurableObject for AccountObject {
     }
 
     async fn alarm(&self) -> Result<Response> {
+        if let Err(error) = self.attend().await {
+            // The platform would ring again a few times and then never: a bill must not hang on that.
+            console_error!("an account's object: {error}; tried again in {ALARM_RETRY}");
+            let at = clock::now().plus(ALARM_RETRY);
+            if let Some(memory) = self.memory.borrow_mut().as_mut() {
+                memory.alarm_at = Some(at);
+            }
+            self.ring_at(at).await?;
+        }
+        Response::empty()
+    }
+}
+
+impl AccountObject {
+    /// Does what the alarm was set for.
+    async fn attend(&self) -> Result<()> {
         let config = match self.config().await? {
             Ok(config) => config,
             Err(faults) => return Err(Error::RustError(faults.to_string())),
@@ -105,7 +123,7 @@ impl DurableObject for AccountObject {
             Some(memory) => Some(memory),
             None => self.load()?,
         };
-        let Some(mut memory) = loaded else { return Response::empty() };
+        let Some(mut memory) = loaded else { return Ok(()) };
         memory.alarm_at = None;
         let flush = memory.flush_due(&config, clock::now());
         self.memory.replace(Some(memory));
@@ -113,8 +131,7 @@ impl DurableObject for AccountObject {
             console_warn!("ledger: {error}; usage stays here and is sent again");
         }
         self.tell_owner().await?;
-        self.settle_down(&config).await?;
-        Response::empty()
+        self.settle_down(&config).await
     }
 }
 

@@ -1,10 +1,11 @@
 //! A session's channel in an object of its own: what it is asked, stored before anything follows from it.
 
 use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_channel::oneshot;
 use worker::wasm_bindgen::JsValue;
-use worker::{Env, Error, Result};
+use worker::{Env, Error, Result, console_error, console_warn};
 
 use super::deadline::within;
 use super::ledger::{Ledger, number};
@@ -17,6 +18,7 @@ use crate::pay::amount::Amount;
 use crate::pay::eip712::Hash32;
 use crate::pay::mpp::session::action::Action;
 use crate::pay::mpp::session::channel::{Channel, ChannelFault, ChannelStanding, Charge, StoredChannel};
+use crate::pay::x402::PaymentId;
 use crate::time::{Millis, Span};
 
 /// What a channel says, if it does what it is asked.
@@ -71,12 +73,12 @@ pub(super) async fn act(
 
 /// Charges a request, and lets the session's account decide about it with what it paid for.
 pub(super) async fn charge(
-    (env, session): (&Env, &SessionConfig),
+    (env, session, carrier): (&Env, &SessionConfig, &Carrier),
     store: &impl Storage,
     charge: Charge,
     attempt: Attempt,
 ) -> Result<Said<Charged>> {
-    let (standing, decision) = match spend((env, session), store, charge, Some(attempt)).await? {
+    let (standing, decision) = match spend((env, session, carrier), store, charge, Some(attempt)).await? {
         Ok(spent) => spent,
         Err(fault) => return Ok(Err(fault)),
     };
@@ -86,17 +88,17 @@ pub(super) async fn charge(
 
 /// Charges what a request uses while it is answered.
 pub(super) async fn charge_further(
-    (env, session): (&Env, &SessionConfig),
+    (env, session, carrier): (&Env, &SessionConfig, &Carrier),
     store: &impl Storage,
     charge: Charge,
 ) -> Result<Said<ChannelStanding>> {
-    let spent = spend((env, session), store, charge, None).await?;
+    let spent = spend((env, session, carrier), store, charge, None).await?;
     Ok(spent.map(|(standing, _)| standing))
 }
 
 /// Spends what something costs, and brings the account what it paid for. Should the process die in between, [`finish`] does.
 async fn spend(
-    (env, session): (&Env, &SessionConfig),
+    (env, session, carrier): (&Env, &SessionConfig, &Carrier),
     store: &impl Storage,
     charge: Charge,
     attempt: Option<Attempt>,
@@ -109,7 +111,7 @@ async fn spend(
     };
     let standing = channel.standing();
     save(store, channel.used(clock::now()))?;
-    let decision = bring(env, store, &id, credit, attempt).await?;
+    let decision = carrier.bring(env, store, &id, (credit, attempt)).await?;
     Ok(Ok((standing, decision)))
 }
 
@@ -150,14 +152,22 @@ pub(super) async fn await_voucher(
     }
 }
 
-/// Brings the account what was spent and may not have reached it, and the ledger where the channel stands.
-pub(super) async fn finish(env: &Env, session: &SessionConfig, store: &impl Storage) -> Result<()> {
-    let Some(channel) = load(store)? else { return Ok(()) };
-    let id = channel.standing().channel;
-    for credit in channel.charges().to_vec() {
-        bring(env, store, &id, credit, None).await?;
+/// Brings the account what was spent and may not have reached it, but for what is on its way. Whether all of it is there.
+pub(super) async fn finish(env: &Env, carrier: &Carrier, store: &impl Storage) -> Result<bool> {
+    let mut tried = BTreeSet::new();
+    // Looked up anew each time: meanwhile a request may have brought its own.
+    while let Some(channel) = load(store)? {
+        let is_due = |credit: &&Credit| !tried.contains(&credit.payment) && !carrier.has(&credit.payment);
+        let Some(credit) = channel.charges().iter().find(is_due).cloned() else {
+            return Ok(channel.charges().is_empty());
+        };
+        let (id, payment) = (channel.standing().channel, credit.payment.clone());
+        if let Err(error) = carrier.bring(env, store, &id, (credit, None)).await {
+            console_error!("channel {id}: {payment} has not reached the account: {error}");
+        }
+        tried.insert(payment);
     }
-    tell(env, session, store).await
+    Ok(true)
 }
 
 /// Tells the ledger where the channel stands.
@@ -168,22 +178,54 @@ pub(super) async fn tell(env: &Env, session: &SessionConfig, store: &impl Storag
     }
 }
 
-async fn bring(
-    env: &Env,
-    store: &impl Storage,
-    channel: &Hash32,
-    credit: Credit,
-    attempt: Option<Attempt>,
-) -> Result<Option<Decision>> {
-    let account = Channel::account(channel).ok_or_else(|| Error::RustError("no account".to_owned()))?;
-    let payment = credit.payment.clone();
-    let decision = objects::account(env, &account, AccountCall::Credit(credit, attempt)).await?;
-    // Stored first: once acknowledged, the same credit would count again.
-    if let Some(channel) = load(store)? {
-        save(store, channel.credited(&payment))?;
+/// How long a credit counts as on its way: 60 s. A call that was not answered by then is lost.
+const ON_ITS_WAY: Span = Span::seconds(60);
+
+/// Brings accounts their credits, each once at a time: the account forgets one that has arrived, and would add it again.
+#[derive(Default)]
+pub(super) struct Carrier(RefCell<BTreeMap<PaymentId, Millis>>);
+
+/// A credit on its way, until this is dropped.
+struct OnItsWay<'a>(&'a Carrier, PaymentId);
+
+impl Drop for OnItsWay<'_> {
+    fn drop(&mut self) {
+        self.0.0.borrow_mut().remove(&self.1);
     }
-    objects::account::<Done>(env, &account, AccountCall::Acknowledge(payment)).await?;
-    Ok(decision)
+}
+
+impl Carrier {
+    fn has(&self, payment: &PaymentId) -> bool {
+        self.0.borrow().get(payment).is_some_and(|since| clock::now().since(*since) < ON_ITS_WAY)
+    }
+
+    fn set_out(&self, payment: &PaymentId) -> OnItsWay<'_> {
+        self.0.borrow_mut().insert(payment.clone(), clock::now());
+        OnItsWay(self, payment.clone())
+    }
+
+    async fn bring(
+        &self,
+        env: &Env,
+        store: &impl Storage,
+        channel: &Hash32,
+        (credit, attempt): (Credit, Option<Attempt>),
+    ) -> Result<Option<Decision>> {
+        let account = Channel::account(channel).ok_or_else(|| Error::RustError("no account".to_owned()))?;
+        let payment = credit.payment.clone();
+        let _on_its_way = self.set_out(&payment);
+        let decision = objects::account(env, &account, AccountCall::Credit(credit, attempt)).await?;
+        // Stored first: once acknowledged, the same credit would count again.
+        if let Some(channel) = load(store)? {
+            save(store, channel.credited(&payment))?;
+        }
+        let acknowledged = objects::account::<Done>(env, &account, AccountCall::Acknowledge(payment)).await;
+        if let Err(error) = acknowledged {
+            // The credit is there: all that is lost is that the account remembers it for good.
+            console_warn!("channel {channel}: {error}");
+        }
+        Ok(decision)
+    }
 }
 
 fn change(

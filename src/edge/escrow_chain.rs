@@ -52,7 +52,8 @@ async fn wait_for(rpc: &Url, hash: &Value) -> std::result::Result<(), ChannelFau
         }
         Delay::from(BETWEEN).await;
     }
-    Err(unavailable("no receipt"))
+    console_error!("the chain node of sessions: no receipt of {hash}");
+    Err(ChannelFault::Unconfirmed)
 }
 
 /// What the escrow says of a channel.

@@ -6,6 +6,7 @@
 //! that has it, one named for a key its one account, one named for a payer how far it is trusted, and one knows the plans.
 
 mod calls;
+mod channels;
 mod claims;
 mod driving;
 mod presenting;
@@ -19,17 +20,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use futures_util::lock::Mutex;
-use worker::{DurableObject, Env, Error, Request, Response, Result, State, durable_object, wasm_bindgen};
+use worker::{
+    DurableObject, Env, Error, Request, Response, Result, State, console_error, durable_object, wasm_bindgen,
+};
 
 use super::channel;
 use super::record;
 use super::settings::{self, Settings};
-use super::{backend_request, clock, objects, payment_name, pledge, redeeming, trust};
-use crate::config::payment::SessionConfig;
+use super::{backend_request, clock, objects, payment_name, pledge, trust};
 use crate::contract::{Done, PaymentCall, Pledged, StoredKey};
 use crate::owner::plan_book::{PlanBook, StoredBook};
-use crate::pay::mpp::session::action::Action;
-use crate::pay::mpp::session::channel::StoredChannel;
 use crate::pay::purchase::{Event, Purchase};
 use crate::time::{Millis, Span};
 use driving::STEP_RETRY;
@@ -37,6 +37,8 @@ use row::may_be_forgotten;
 
 /// How soon something that nobody waits for is tried again: the ledger, the receipt's place.
 const CHORE_RETRY: Span = Span::seconds(10);
+/// How soon the alarm rings again after it could not do what it was set for.
+const ALARM_RETRY: Span = Span::seconds(60);
 /// How long a nonce that was used is remembered: twice its life.
 const PLEDGE_MEMORY: std::time::Duration = std::time::Duration::from_mins(10);
 /// How long a payment keeps the name that its client gave it: a day.
@@ -54,6 +56,8 @@ pub struct PaymentObject {
     driving: Arc<Mutex<()>>,
     /// Held while a backend's request is asked about: one after another.
     requests: Mutex<()>,
+    /// Brings the account what was spent from the channel that it is.
+    carrier: channel::Carrier,
     /// Streams that wait for a voucher of the channel that it is.
     vouchers: channel::Waiting,
     /// When the chain was last asked about the channel that it is.
@@ -68,6 +72,7 @@ impl DurableObject for PaymentObject {
             purchase: RefCell::new(None),
             driving: Arc::default(),
             requests: Mutex::new(()),
+            carrier: channel::Carrier::default(),
             vouchers: channel::Waiting::default(),
             looked_at: Cell::default(),
         }
@@ -82,31 +87,11 @@ impl DurableObject for PaymentObject {
             }
             PaymentCall::StillServing => objects::reply(&self.still_serving()?),
             PaymentCall::Answered(answer) => objects::reply(&self.answered(*answer).await?),
-            PaymentCall::ActOnChannel(action) => {
-                let settings = self.settings()?;
-                let soon = if matches!(action, Action::Close(_)) { Span::ZERO } else { CHORE_RETRY };
-                let said = channel::act(sessions(&settings)?, self, action).await?;
-                self.vouchers.wake();
-                self.ring_by(clock::now().plus(soon)).await?;
-                objects::reply(&said)
-            }
-            PaymentCall::ChargeFurther(charge) => {
-                let settings = self.settings()?;
-                self.ring_by(clock::now().plus(CHORE_RETRY)).await?;
-                let charged =
-                    channel::charge_further((&self.env, sessions(&settings)?), self, charge).await?;
-                objects::reply(&charged)
-            }
+            PaymentCall::ActOnChannel(action) => self.act_on_channel(action).await,
+            PaymentCall::ChargeChannel(charge, attempt) => self.charge_channel(charge, attempt).await,
+            PaymentCall::ChargeFurther(charge) => self.charge_channel_further(charge).await,
             PaymentCall::AwaitVoucher(required, until) => {
                 objects::reply(&channel::await_voucher(self, &self.vouchers, required, until).await?)
-            }
-            PaymentCall::ChargeChannel(charge, attempt) => {
-                let settings = self.settings()?;
-                // Should the process die in this step, the alarm finds what is stored.
-                self.ring_by(clock::now().plus(CHORE_RETRY)).await?;
-                let charged =
-                    channel::charge((&self.env, sessions(&settings)?), self, charge, attempt).await?;
-                objects::reply(&charged)
             }
             PaymentCall::StoreReceipt(receipt) => objects::reply(&self.store_receipt(receipt).await?),
             PaymentCall::Receipt => objects::reply(&self.kept_receipt()?),
@@ -156,41 +141,39 @@ impl DurableObject for PaymentObject {
     }
 
     async fn alarm(&self) -> Result<Response> {
-        if self.stored()?.is_some_and(|stored| may_be_forgotten(&stored)) {
-            // What was used so long ago cannot come again.
-            self.state.storage().delete_all().await?;
-            return Response::empty();
-        }
-        if self.stored()?.is_some_and(|stored| serde_json::from_str::<StoredChannel>(&stored).is_ok()) {
-            let settings = self.settings()?;
-            // Should it fail, the platform rings again.
-            let session = sessions(&settings)?;
-            channel::finish(&self.env, session, self).await?;
-            let payee = settings.secrets.payee_key.as_ref();
-            if let Some(span) = redeeming::look((session, payee), self, &self.looked_at).await? {
-                self.ring_by(clock::now().plus(span)).await?;
-            }
-            // What the chain did is for the ledger, too.
-            channel::tell(&self.env, session, self).await?;
-            return Response::empty();
-        }
-        if self.stored()?.is_some_and(|stored| trust::is_trust(&stored)) {
-            self.tidy_trust().await?;
-            return Response::empty();
-        }
-        self.load()?;
-        if self.purchase.borrow().is_some() {
-            match self.driver() {
-                Some(driver) => self.resume(driver, Event::Resumed).await?,
-                // A request is at it; should it die, this rings again.
-                None => self.ring_at(clock::now().plus(STEP_RETRY)).await?,
-            }
+        if let Err(error) = self.attend().await {
+            // The platform would ring again a few times and then never: what was paid must not hang on that.
+            console_error!("a payment's object: {error}; tried again in {ALARM_RETRY}");
+            self.ring_by(clock::now().plus(ALARM_RETRY)).await?;
         }
         Response::empty()
     }
 }
 
 impl PaymentObject {
+    /// Does what the alarm was set for.
+    async fn attend(&self) -> Result<()> {
+        if self.stored()?.is_some_and(|stored| may_be_forgotten(&stored)) {
+            // What was used so long ago cannot come again.
+            return self.state.storage().delete_all().await;
+        }
+        if self.is_channel()? {
+            return self.tend_channel().await;
+        }
+        if self.stored()?.is_some_and(|stored| trust::is_trust(&stored)) {
+            return self.tidy_trust().await;
+        }
+        self.load()?;
+        if self.purchase.borrow().is_none() {
+            return Ok(());
+        }
+        match self.driver() {
+            Some(driver) => self.resume(driver, Event::Resumed).await,
+            // A request is at it; should it die, this rings again.
+            None => self.ring_at(clock::now().plus(STEP_RETRY)).await,
+        }
+    }
+
     fn settings(&self) -> Result<Rc<Settings>> {
         settings::load(&self.env).map_err(|faults| Error::RustError(faults.to_string()))
     }
@@ -206,9 +189,4 @@ impl PaymentObject {
         }
         Ok(Done)
     }
-}
-
-fn sessions(settings: &Settings) -> Result<&SessionConfig> {
-    let session = settings.config.payment.as_ref().and_then(|payment| payment.session.as_ref());
-    session.ok_or_else(|| Error::RustError("sessions are off".to_owned()))
 }

@@ -17,8 +17,6 @@ use crate::time::{Millis, Span};
 const BETWEEN_LOOKS: Span = Span::seconds(60);
 /// How often a channel is looked at that is not in use: several times while a payer who closes it must wait.
 const WATCH: Span = Span::seconds(300);
-/// How soon to look whether the chain closed it.
-const CONFIRM: Span = Span::seconds(5);
 /// How long to wait after the node refused or did not answer.
 const RETRY: Span = Span::seconds(60);
 
@@ -48,15 +46,17 @@ pub(super) async fn look(
         Redemption::None => Ok(None),
         Redemption::Watch => Ok(Some(WATCH)),
         Redemption::Close(last) => {
-            channel::save(store, channel.given_up())?;
+            let closing = channel.given_up();
+            let until_confirmed = closing.until_confirmed();
+            channel::save(store, closing)?;
             match escrow_chain::close(session, payee, &last).await {
                 Ok(()) => {
                     console_log!("channel {}: closed on the chain with {}", last.channel, last.cumulative);
-                    Ok(Some(CONFIRM))
+                    Ok(Some(until_confirmed))
                 }
                 Err(none) => {
                     console_error!("channel {} is not closed on the chain: {none}", last.channel);
-                    Ok(Some(RETRY))
+                    Ok(Some(until_confirmed.max(RETRY)))
                 }
             }
         }

@@ -106,7 +106,7 @@ async fn act(
     let name = session.escrow.name_of(&action.channel());
     let call = PaymentCall::ActOnChannel(action);
     let said: Said = exchange.ours(objects::payment(&exchange.env, &name, &call).await)?;
-    if asks_the_chain && matches!(said, Ok(_) | Err(ChannelFault::ChainUnavailable)) {
+    if asks_the_chain && said.as_ref().err().is_none_or(ChannelFault::is_ours) {
         let _: Done = exchange.ask(&address, AccountCall::UnfailPayment).await?;
     }
     Ok(said.map_err(CredentialFault::from))

@@ -5,13 +5,14 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, test } from "node:test";
-import { exactly, poor, served, tokens, unavailable } from "./rig/answers.ts";
+import { exactly, exhaust, poor, served, tokens, unavailable } from "./rig/answers.ts";
 import type { Wallet } from "./rig/chain.ts";
 import { headerV2, offerV2, payingV2, signV2 } from "./rig/clients.ts";
 import type { Fetch } from "./rig/clients.ts";
 import { eventually, sleep } from "./rig/eventually.ts";
 import { forwardThen, html } from "./rig/faulty_facilitator.ts";
-import type { Gate } from "./rig/gate.ts";
+import { freshAddress } from "./rig/gate.ts";
+import type { Faults, Gate } from "./rig/gate.ts";
 import { startWorld } from "./rig/world.ts";
 import type { World } from "./rig/world.ts";
 
@@ -106,6 +107,34 @@ test("6.3 #15 killed between verification and settlement, the same payment sent 
   assert.equal(await world.chain.balance(wallet.address), 1_000_000n, "it was not settled");
   await gate.restart();
   await creditedOnce(client, wallet, headers);
+});
+
+test("6.3 #15 killed between crediting the account and hearing of it, the worker credits once, whether or not it was done", async () => {
+  await gate.stop();
+  gate = await world.gate({ persist, platform: "faulty_platform.js" });
+  const faults = { lost: freshAddress(), unanswered: freshAddress() };
+  const asking = Object.values(faults).map(async (ip) => {
+    const client = gate.client(ip);
+    await exhaust(client);
+    // The free part of a bucket is written at most once a second: then a crash does not give any of it back.
+    await sleep(1100);
+    const wallet = await world.chain.wallet();
+    const headers = headerV2(await signV2(wallet, offerV2(await client("/cpu"))));
+    return { wallet, answer: client("/cpu", { headers }).catch(() => undefined) };
+  });
+  await gate.faults({ credits: Object.fromEntries(Object.entries(faults).map(([fault, ip]) => [`ip:${ip}`, fault])) as Faults["credits"] & object });
+  const asked = await Promise.all(asking);
+  await eventually("both are settled and neither is heard of", async () => (await gate.seen()).credits === 2 ? true : undefined);
+  await gate.kill();
+  await gate.restart();
+  await eventually("the lost one is credited", async () => await tokens(gate.client(faults.lost)) >= 4 ? true : undefined);
+  for (const { wallet, answer } of asked) {
+    await answer;
+    await eventually("the other is known", async () => (await gate.ledger("SELECT * FROM payments WHERE payer = ? AND state = 'credited'", wallet.address.toLowerCase()))[0]);
+    assert.equal(await world.chain.balance(wallet.address), 999_000n);
+  }
+  await exactly(gate.client(faults.lost), 4);
+  await exactly(gate.client(faults.unanswered), 3);
 });
 
 test("6.3 #15 a sold call whose payment's object died while it settled is in doubt before the gate that tells it again hears of it", async () => {

@@ -8,7 +8,7 @@ import { after, before, suite, test } from "node:test";
 import { poor, problem, served } from "./rig/answers.ts";
 import type { Wallet } from "./rig/chain.ts";
 import { eventually } from "./rig/eventually.ts";
-import type { Gate, Table } from "./rig/gate.ts";
+import type { Alarm, Gate, Table } from "./rig/gate.ts";
 import { ADMIN_TOKEN } from "./rig/limits.ts";
 import { altered, asked, authorization, openSession, receipt, sessionManager, sessionMethod, voucher } from "./rig/mpp.ts";
 import { ordered } from "./rig/owner.ts";
@@ -22,6 +22,8 @@ let tempo: Tempo;
 let gate: Gate;
 /** One that closes channels which nobody uses. */
 let impatient: Gate;
+/** One whose node mines nothing. */
+let patient: Gate;
 /** One that can be made to die at a certain moment. */
 let mortal: Gate;
 let persist: string;
@@ -46,6 +48,7 @@ before(async () => {
   });
   gate = await start();
   impatient = await start({ close_after: "1s" });
+  patient = await start({ rpc: tempo.idle });
   mortal = await start({}, { platform: "faulty_platform.js", persist });
 });
 
@@ -69,6 +72,20 @@ async function closedOnChain(channel: string): Promise<Awaited<ReturnType<Tempo[
     const found = await tempo.channel(channel);
     return found.finalized ? found : undefined;
   }, 90_000);
+}
+
+/** What the session's client does to close its channel. The alarm rings at once then. */
+async function close({ client, method, channel, denied }: Session): Promise<void> {
+  const sent = authorization(await voucher(method, denied, channel, 250n, "close"));
+  assert.equal((await client("/cpu", { method: "POST", ...sent })).status, 204);
+}
+
+const account = ({ channel }: Session) => `session:${channel}`;
+
+/** The tokens that a session of the mortal gate has left. */
+async function left(session: Session): Promise<number> {
+  const { endpoints } = await ordered(mortal, "GET", `/accounts/${account(session)}`);
+  return Math.floor(endpoints[0].tokens);
 }
 
 test("a transaction for somebody else is not sent to the node", async () => {
@@ -127,8 +144,51 @@ test("a channel that the stock client closes is closed on the chain: the payee h
   assert.equal(await tempo.balance(payer.address) - before, channel.deposit - channel.settled);
 });
 
-// Each of these waits for a channel's alarm, which rings ten seconds after what was asked of it last: they wait at once.
-suite("what a channel's alarm does", { concurrency: true }, () => {
+/** Closes a session of the mortal gate, and waits until its channel's alarm has rung. */
+async function rung(session: Session): Promise<Alarm> {
+  const alarms = async () => (await mortal.seen()).alarms.filter(({ kept }) => kept.includes(session.channel));
+  const before = (await alarms()).length;
+  await close(session);
+  return await eventually("the alarm has rung", async () => (await alarms())[before]);
+}
+
+test("a credit that is on its way is not brought a second time: the account has forgotten the first when the other arrives", async () => {
+  const session = await openSession(mortal, tempo);
+  await mortal.faults({ credits: { [account(session)]: "late" } });
+  const asking = session.client("/cpu", authorization(await voucher(session.method, session.denied, session.channel, 250n)));
+  await eventually("it has spent", async () => (await mortal.seen()).credits === 1 ? true : undefined);
+  await rung(session);
+  await mortal.faults();
+  await served(await asking);
+  assert.equal(await left(session), 0, "what was paid for was used");
+});
+
+test("an alarm that cannot bring a credit rings again by itself, and the credit comes", async () => {
+  const session = await openSession(mortal, tempo);
+  await mortal.faults({ credits: { [account(session)]: "refused" } });
+  await problem(await session.client("/cpu", authorization(await voucher(session.method, session.denied, session.channel, 250n))), 500, "internal");
+  const { failed, next } = await rung(session);
+  assert.equal(failed, false, "the platform rings again a few times only");
+  assert.ok(next! <= Date.now() + 60_000);
+  await mortal.faults();
+  assert.equal(await left(session), 0);
+  await rung(session);
+  assert.equal(await left(session), 1);
+});
+
+// Most of these wait for a channel's alarm, which rings ten seconds after what was asked of it last: they wait at once.
+suite("what takes its time", { concurrency: true }, () => {
+  test("openings that are never confirmed count as failed payments: they cost their sender nothing, and the gate a wait", async () => {
+    const { client, denied } = await poor(patient);
+    const sent = authorization(await sessionMethod(tempo, tempo.payer()).createCredential({ challenge: asked(denied) }));
+    const openings = () => Array.from({ length: 20 }, async () => await client("/cpu", sent));
+    for (const answer of await Promise.all(openings())) {
+      assert.equal((await problem(answer, 503, "facilitator-unavailable"))["reason"], "transaction_unconfirmed");
+    }
+    // One is forgiven each three seconds; of twenty at once some are too many, and answered before the others.
+    await problem(await Promise.race(openings()), 429, "too-many-failures");
+  });
+
   test("a channel that its payer asks the chain to close spends nothing more, and is closed with its last voucher", async () => {
     const payer = tempo.payer();
     const { client, method, channel, denied } = await openSession(gate, tempo, payer);
@@ -152,22 +212,18 @@ suite("what a channel's alarm does", { concurrency: true }, () => {
 
   test("6.3 #15 a death between spending from a channel and hearing of the credit: the account is credited, once", async () => {
     const lost = await openSession(mortal, tempo), unheard = await openSession(mortal, tempo);
-    const account = ({ channel }: Session) => `session:${channel}`;
     await mortal.faults({ credits: { [account(lost)]: "lost", [account(unheard)]: "unanswered" } });
     const sent = new Map<Session, { headers: Record<string, string> }>();
     for (const session of [lost, unheard]) {
       sent.set(session, authorization(await voucher(session.method, session.denied, session.channel, 250n)));
     }
     const asking = [lost, unheard].map(async (session) => await session.client("/cpu", sent.get(session)).catch(() => undefined));
-    await eventually("both have spent", async () => await mortal.unanswered() >= 2 ? true : undefined, 20_000);
+    await eventually("both have spent", async () => (await mortal.seen()).credits >= 2 ? true : undefined, 20_000);
     await mortal.kill();
     await Promise.all(asking);
     await mortal.restart();
 
-    const [bill, left] = [
-      async (session: Session) => (await (await served(await session.client("/_tollgate/usage", sent.get(session)))).json() as Table)["paid"],
-      async (session: Session) => Math.floor((await ordered(mortal, "GET", `/accounts/${account(session)}`))["endpoints"][0].tokens),
-    ];
+    const bill = async (session: Session) => (await (await served(await session.client("/_tollgate/usage", sent.get(session)))).json() as Table)["paid"];
     assert.deepEqual(await Promise.all([lost, unheard].map(left)), [0, 0], "one has no credit yet, the other's request took it");
     for (const { channel } of [lost, unheard]) {
       const rows = async () => await mortal.ledger("SELECT spent FROM channels WHERE id = ? AND spent = '250'", channel);
@@ -176,9 +232,9 @@ suite("what a channel's alarm does", { concurrency: true }, () => {
     }
     for (const session of [lost, unheard]) assert.deepEqual(await bill(session), { count: 1, amount: "0.00025" });
     // A channel that is closed rings at once, and goes through all of it again.
-    for (const { client, method, channel, denied } of [lost, unheard]) {
-      await client("/cpu", { method: "POST", ...authorization(await voucher(method, denied, channel, 250n, "close")) });
-      await closedOnChain(channel);
+    for (const session of [lost, unheard]) {
+      await close(session);
+      await closedOnChain(session.channel);
     }
     assert.deepEqual(await Promise.all([lost, unheard].map(left)), [1, 0], "what was paid for and not used is there, once");
   });

@@ -8,6 +8,7 @@
 pub mod action;
 pub mod channel;
 pub mod escrow;
+mod fault;
 pub mod redeem;
 pub mod stream;
 pub mod transaction;

@@ -1,13 +1,16 @@
 // Stands before the built worker and hands it a platform that fails on command: D1 that cannot be reached, never answers, or
 // makes changes and does not say so; a Durable Object's storage whose writes fail, or are made and reported failed; and calls
-// that bring an account a credit and are never answered. `POST /__faults` says what fails from now on, and `GET /__faults` how
-// many of those calls there were.
+// that bring an account a credit and fail or are late. `POST /__faults` says what fails from now on, and `GET /__faults` how
+// many of those calls there were, and how alarms ended.
 import Gate, { AccountObject as Account, PaymentObject as Payment } from "./index.js";
 
-/** `ledger`: "fails", "hangs" or "lies". `storage`: "fails" or "lies". `credits`: by the account's id, "lost" or "unanswered". */
+/**
+ * `ledger`: "fails", "hangs" or "lies". `storage`: "fails" or "lies". `credits`: by the account's id, "lost", "unanswered",
+ * "refused" or "late".
+ */
 let faults = {};
-/** How many calls were not answered that bring a credit. */
-let unanswered = 0;
+/** How many calls that bring a credit were not simply answered, and how each alarm of a payment's object ended. */
+const seen = { credits: 0, alarms: [] };
 
 const never = new Promise(() => {});
 
@@ -38,21 +41,24 @@ const statement = (real) => over(real, {
   ...Object.fromEntries(["all", "run", "first", "raw"].map((name) => [name, asked(real, name)])),
 });
 
-/** What is to become of a call to an account: it stands in the URL. */
+/** What is to become of a call to an account: it stands in the URL. Late is the one that a request waits for. */
 function faultOf(url) {
   if (faults.credits === undefined) return undefined;
   const [[text]] = new URL(url).searchParams;
   const { account, call } = JSON.parse(text);
-  return Object.hasOwn(call, "credit") ? faults.credits[account] : undefined;
+  const fault = call.credit && faults.credits[account];
+  return fault === "late" && call.credit[1] === null ? undefined : fault;
 }
 
 const account = (real) => over(real, {
   fetch: async (url, ...more) => {
     const fault = faultOf(url);
     if (fault === undefined) return await real.fetch(url, ...more);
+    seen.credits += 1;
+    if (fault === "refused") throw new Error("a call failed, for the test");
     if (fault === "unanswered") await real.fetch(url, ...more);
-    unanswered += 1;
-    return await never;
+    while (fault === "late" && faultOf(url) === fault) await new Promise((resolve) => setTimeout(resolve, 10));
+    return await (fault === "late" ? real.fetch(url, ...more) : never);
   },
 });
 
@@ -92,9 +98,25 @@ export class AccountObject extends Faulty {
   }
 }
 
+/** What a payment's object keeps. */
+function kept({ sql }) {
+  const tables = [...sql.exec("SELECT name FROM sqlite_master WHERE name = 'payment'")];
+  return tables.length === 0 ? "" : [...sql.exec("SELECT state FROM payment")].map(({ state }) => state).join();
+}
+
 export class PaymentObject extends Faulty {
   constructor(real, env) {
     super(new Payment(real, environment(env)));
+    this.storage = real.storage;
+  }
+  async alarm() {
+    const ended = { failed: true };
+    try {
+      await super.alarm();
+      ended.failed = false;
+    } finally {
+      seen.alarms.push({ ...ended, kept: kept(this.storage), next: await this.storage.getAlarm() });
+    }
   }
 }
 
@@ -105,6 +127,6 @@ export default class extends Gate {
   async fetch(request) {
     if (new URL(request.url).pathname !== "/__faults") return await super.fetch(request);
     if (request.method === "POST") faults = await request.json();
-    return Response.json(unanswered);
+    return Response.json(seen);
   }
 }

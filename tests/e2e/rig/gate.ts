@@ -30,8 +30,22 @@ export interface GateOptions {
 export interface Faults {
   ledger?: "fails" | "hangs" | "lies";
   storage?: "fails" | "lies";
-  /** By account: what becomes of the call that brings it a credit. It does not arrive, or its answer does not. */
-  credits?: Record<string, "lost" | "unanswered">;
+  /** By account, what becomes of the call that brings it a credit: it does not arrive; its answer does not; it fails at once; or
+   * the first one arrives when this is taken back, others before it. */
+  credits?: Record<string, "lost" | "unanswered" | "refused" | "late">;
+}
+
+/** An alarm of a payment's object: how it ended, what the object keeps then, and when it rings next. */
+export interface Alarm {
+  failed: boolean;
+  kept: string;
+  next: number | null;
+}
+
+interface Seen {
+  /** How many calls that bring a credit met a fault. */
+  credits: number;
+  alarms: Alarm[];
 }
 
 export type Gate = Awaited<ReturnType<typeof startGate>>;
@@ -104,9 +118,9 @@ export async function startGate(options: GateOptions) {
     async faults(wanted: Faults = {}): Promise<void> {
       await fetch(`${runtime.url}/__faults`, { method: "POST", body: JSON.stringify(wanted) });
     },
-    /** How many calls with a credit a gate on `faulty_platform.js` has left without an answer since it started. */
-    async unanswered(): Promise<number> {
-      return await (await fetch(`${runtime.url}/__faults`)).json() as number;
+    /** What of a gate on `faulty_platform.js` was seen since it started. */
+    async seen(): Promise<Seen> {
+      return await (await fetch(`${runtime.url}/__faults`)).json() as Seen;
     },
     /** What the worker's clock shows from now on, of a gate on `moved_clock.js`: an instant that is not past. */
     async clock(to: number): Promise<void> {

@@ -34,16 +34,25 @@ export async function startTempo() {
   const test = createTestClient({ mode: "anvil", transport: http(anvil.url) });
   await test.setCode({ address: ESCROW, bytecode: ESCROW_CODE });
   let sent = 0;
-  const proxy = await serve(async (request, response) => {
+  const node = async (answer: (call: Call) => object | Promise<object>) => await serve(async (request, response) => {
     const { id, ...call } = JSON.parse((await readBody(request)).toString());
-    if (call.method.startsWith("eth_sendRawTransaction")) sent += 1;
     response.setHeader("Content-Type", "application/json");
-    response.end(JSON.stringify({ ...await ask(anvil.url, withGas(call)), id }));
+    response.end(JSON.stringify({ ...await answer(call), id }));
+  });
+  const proxy = await node(async (call) => {
+    if (call.method.startsWith("eth_sendRawTransaction")) sent += 1;
+    return await ask(anvil.url, withGas(call));
+  });
+  const idle = await node(async (call) => {
+    if (call.method === "eth_sendRawTransaction") return { jsonrpc: "2.0", result: `0x${"11".repeat(32)}` };
+    return call.method === "eth_getTransactionReceipt" ? { jsonrpc: "2.0", result: null } : await ask(anvil.url, call);
   });
   let payers = 3;
   const payee = mnemonicToAccount(MNEMONIC, { addressIndex: 2 });
   const tempo = {
     url: proxy.url,
+    /** A node that takes every transaction, and none is ever mined. */
+    idle: idle.url,
     /** How the stock client reaches the chain. */
     client: () => createClient({ chain: { ...tempoModerato, id: TEMPO_CHAIN_ID }, transport: http(proxy.url), pollingInterval: 100 }),
     /** Somebody with pathUSD. One for each channel: anvil mines one expiring transaction of each. */
@@ -82,7 +91,7 @@ export async function startTempo() {
     },
     async stop(): Promise<void> {
       release(tempo);
-      await proxy.stop();
+      await Promise.all([proxy.stop(), idle.stop()]);
       await anvil.stop();
     },
   };

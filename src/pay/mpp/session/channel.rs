@@ -8,12 +8,11 @@
 //! - what was spent is credited to the session's account, once, or stands in `charges` until it is;
 //! - a closed channel takes and spends nothing; one that its payer asked the chain to close is closed.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use super::Escrow;
 use super::escrow::OnChain;
+pub use super::fault::ChannelFault;
 use super::voucher::Voucher;
 use crate::client::AccountId;
 use crate::contract::Credit;
@@ -22,8 +21,12 @@ use crate::limit::decision::Grant;
 use crate::pay::amount::Amount;
 use crate::pay::eip712::{Address, Hash32};
 use crate::pay::x402::PaymentId;
-use crate::problem::ProblemKind;
 use crate::time::{Millis, Span};
+
+/// How soon to look whether the first transaction closed it: 5 s, several blocks of such chains.
+const FIRST_CONFIRMED: Span = Span::seconds(5);
+/// The longest wait before another is sent: a day.
+const LAST_CONFIRMED: Span = Span::seconds(86_400);
 
 /// A channel. See the module for what must stay true of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +47,9 @@ pub struct Channel {
     /// When a client last asked something of it.
     #[serde(default, skip_serializing_if = "is_never")]
     used_at: Millis,
+    /// How many transactions were sent that close it on the chain.
+    #[serde(default, skip_serializing_if = "is_none")]
+    closings: u32,
     /// How many charges there were.
     count: u64,
     /// Charges of which it is not known whether the account has them.
@@ -72,6 +78,11 @@ impl ChainView {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 fn is_never(at: &Millis) -> bool {
     *at == Millis::default()
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 /// What the payee does about a channel on the chain.
@@ -109,100 +120,6 @@ pub struct ChannelStanding {
     pub spent: Amount,
 }
 
-/// Why a channel does not do what it is asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ChannelFault {
-    /// No such channel was opened here.
-    NotFound,
-    /// It is closed, or being closed.
-    Finalized,
-    /// The voucher's signature is none.
-    InvalidSignature,
-    /// Another than the channel's signer signed the voucher.
-    SignerMismatch,
-    /// The voucher is of more than the deposit.
-    AmountExceedsDeposit,
-    /// The voucher is of less than an earlier one, or than what was spent.
-    DeltaTooSmall,
-    /// The vouchers do not cover the request: the next one must be of at least this.
-    InsufficientBalance(Amount),
-    /// The transaction does not open or top up such a channel, or does something else as well: it was not sent.
-    OtherTransaction,
-    /// The chain refused the transaction, or it was reverted.
-    TransactionRefused,
-    /// The chain could not be asked, or did not confirm the transaction in time; the same credential may come again.
-    ChainUnavailable,
-}
-
-impl ChannelFault {
-    /// The problem of paymentauth.org that it is.
-    #[must_use]
-    pub const fn problem(&self) -> ProblemKind {
-        match self {
-            Self::NotFound => ProblemKind::ChannelNotFound,
-            Self::Finalized => ProblemKind::ChannelFinalized,
-            Self::InvalidSignature => ProblemKind::InvalidVoucher,
-            Self::SignerMismatch => ProblemKind::SignerMismatch,
-            Self::AmountExceedsDeposit => ProblemKind::AmountExceedsDeposit,
-            Self::DeltaTooSmall => ProblemKind::DeltaTooSmall,
-            Self::InsufficientBalance(_) => ProblemKind::InsufficientBalance,
-            Self::OtherTransaction | Self::TransactionRefused => ProblemKind::VerificationFailed,
-            Self::ChainUnavailable => ProblemKind::FacilitatorUnavailable,
-        }
-    }
-
-    /// The code of the reason, for programs.
-    #[must_use]
-    pub const fn reason(&self) -> &'static str {
-        match self {
-            Self::NotFound => "channel_not_found",
-            Self::Finalized => "channel_finalized",
-            Self::InvalidSignature => "invalid_signature",
-            Self::SignerMismatch => "signer_mismatch",
-            Self::AmountExceedsDeposit => "amount_exceeds_deposit",
-            Self::DeltaTooSmall => "delta_too_small",
-            Self::InsufficientBalance(_) => "insufficient_balance",
-            Self::OtherTransaction => "other_transaction",
-            Self::TransactionRefused => "transaction_refused",
-            Self::ChainUnavailable => "chain_unavailable",
-        }
-    }
-}
-
-impl fmt::Display for ChannelFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotFound => f.write_str("no such channel pays this gate; open one"),
-            Self::Finalized => f.write_str("the channel is closed, or being closed; open another"),
-            Self::InvalidSignature => {
-                f.write_str("the voucher's signature is not one of 65 bytes with a low s and a v of 27 or 28")
-            }
-            Self::SignerMismatch => f.write_str("another than the channel's signer signed the voucher"),
-            Self::AmountExceedsDeposit => f.write_str("the voucher is of more than the deposit; top it up"),
-            Self::DeltaTooSmall => {
-                f.write_str("the voucher is of less than an earlier one, or than what was spent")
-            }
-            Self::InsufficientBalance(required) => {
-                write!(
-                    f,
-                    "the vouchers do not cover this request; the next must be of at least {required} in all"
-                )
-            }
-            Self::OtherTransaction => f.write_str(
-                "the transaction is not one of Tempo's that opens or tops up this channel of the escrow, for this payee and in \
-                 this token, and does nothing else; it was not sent",
-            ),
-            Self::TransactionRefused => f.write_str("the chain refused or reverted the transaction"),
-            Self::ChainUnavailable => {
-                f.write_str("the chain did not confirm the transaction in time; send the same again")
-            }
-        }
-    }
-}
-
-impl std::error::Error for ChannelFault {}
-
 /// What a request is charged for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -234,6 +151,7 @@ impl Channel {
             closed: false,
             chain: ChainView::default(),
             used_at: Millis::default(),
+            closings: 0,
             count: 0,
             charges: Vec::new(),
         };
@@ -322,11 +240,20 @@ impl Channel {
         self
     }
 
-    /// Closes it without a further voucher.
+    /// Closes it without a further voucher, by a transaction that is sent next.
     #[must_use]
     pub const fn given_up(mut self) -> Self {
         self.closed = true;
+        self.closings = self.closings.saturating_add(1);
         self
+    }
+
+    /// How long after a transaction that closes it was sent to look what came of it: one that was reverted was paid for, so
+    /// that each next one waits twice as long.
+    #[must_use]
+    pub fn until_confirmed(&self) -> Span {
+        let factor = 1_u64.checked_shl(self.closings.saturating_sub(1)).unwrap_or(u64::MAX);
+        Span::millis(FIRST_CONFIRMED.get().saturating_mul(factor)).min(LAST_CONFIRMED)
     }
 
     /// Whether the chain has closed it and paid out.
