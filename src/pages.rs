@@ -4,6 +4,7 @@
 //! the paths of the API behind the gate. A page is one document: its style and script stand in it, and its policy allows
 //! just these two, by their hashes, and requests to the gate that it came from. Nothing is loaded from elsewhere.
 
+pub mod dashboard;
 mod lean;
 pub mod navigation;
 pub mod pay;

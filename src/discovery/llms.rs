@@ -101,6 +101,7 @@ mod tests {
         );
         assert!(text.contains("- `GET /_tollgate/receipts/{id}`: "), "{text}");
         assert!(text.contains("- `POST /_tollgate/credits`: Buy"), "{text}");
+        assert!(!text.contains("/dashboard"), "it is the owner's");
         assert!(text.contains("- prepaid credits, for the account of a key: 0.01 USDC each (`POST /_tollgate/credits` with `{\"amount\": 100}`)\n"), "{text}");
     }
 

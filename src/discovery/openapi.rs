@@ -19,7 +19,7 @@ const ADMIN: &str = include_str!("openapi/admin.json");
 
 /// Answers that every operation of a file may have.
 const OF_CLIENTS: &[(&str, &str)] = &[("500", "Fault")];
-const OF_OWNERS: &[(&str, &str)] = &[("401", "Unauthorized"), ("4XX", "Refused"), ("5XX", "Failed")];
+const OF_OWNERS: &[(&str, &str)] = &[("401", "NoToken"), ("4XX", "Refused"), ("5XX", "Failed")];
 /// What the owner's `4XX` says already: registries read at most 64 kB.
 const SAID_BY_REFUSED: [&str; 2] = ["BadRequest", "TooLarge"];
 
@@ -58,12 +58,17 @@ pub fn document(site: Site<'_>, catalogue: &Catalogue) -> Value {
 pub fn summaries() -> Vec<(String, String, String)> {
     let mut summaries = Vec::new();
     for (path, item) in table(CLIENTS) {
-        for (method, operation) in item.as_object().into_iter().flatten() {
+        let operations = item.as_object().into_iter().flatten();
+        for (method, operation) in operations.filter(|(_, operation)| !is_for_owners(operation)) {
             let summary = operation.get("summary").and_then(Value::as_str).unwrap_or_default();
             summaries.push((method.to_uppercase(), path.clone(), summary.to_owned()));
         }
     }
     summaries
+}
+
+fn is_for_owners(operation: &Value) -> bool {
+    operation.pointer("/tags/0").and_then(Value::as_str) == Some("owner")
 }
 
 /// The paths of the gate's own operations.
@@ -219,7 +224,7 @@ mod tests {
         let paths = own_paths("");
         let put = &paths["/admin/plans"]["put"];
         assert_eq!(put["security"], json!([{ "adminToken": [] }]));
-        assert_eq!(put["responses"]["401"], reference("Unauthorized"));
+        assert_eq!(put["responses"]["401"], reference("NoToken"));
         assert_eq!(put["responses"]["400"], reference("BadPlan"), "its own stays");
     }
 }

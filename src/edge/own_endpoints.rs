@@ -16,6 +16,7 @@ use crate::contract::{AccountCall, LiveUsage, Survey};
 use crate::endpoint::{EndpointName, Target};
 use crate::limit::standing::Standing;
 use crate::limit::tokens::Tokens;
+use crate::pages::{self, Kept};
 use crate::pay::eip712::PublicKey;
 use crate::pay::receipt::SignedReceipt;
 use crate::problem::{Problem, ProblemKind};
@@ -55,6 +56,7 @@ pub(super) async fn perform(
         OwnOperation::LlmsText => discovery::llms(exchange).await,
         OwnOperation::WellKnown => discovery::well_known(exchange).await,
         OwnOperation::Problem => discovery::problem(exchange, parameter),
+        OwnOperation::Dashboard => dashboard(exchange),
         OwnOperation::Attempt => backend_endpoints::attempt(exchange).await,
         OwnOperation::End => backend_endpoints::end(exchange).await,
     }
@@ -169,6 +171,13 @@ async fn usage(exchange: &Exchange, query: Option<&str>) -> Outcome<web_sys::Res
     let currency = exchange.settings.config.currency();
     let body = bill(account.as_str(), &live, period, &total(&lines, &live, period), currency);
     exchange.ours(answer::json(200, &body))
+}
+
+/// The owner's dashboard: it asks for the admin token itself, and the owner's API with it.
+fn dashboard(exchange: &Exchange) -> Outcome<web_sys::Response> {
+    let (currency, _) = exchange.settings.config.currency();
+    let (page, html) = pages::dashboard::page(exchange.settings.secrets.admin_token.is_some(), currency);
+    exchange.ours(answer::page(200, &html, &page.fields(Kept::Never)))
 }
 
 /// How receipts are signed.

@@ -27,6 +27,8 @@ pub enum OwnOperation {
     WellKnown,
     /// What a problem means.
     Problem,
+    /// The owner's dashboard.
+    Dashboard,
     /// A backend asks whether a request may pass.
     Attempt,
     /// A backend tells that a request has ended.
@@ -46,6 +48,7 @@ impl Operation for OwnOperation {
         Self::LlmsText,
         Self::WellKnown,
         Self::Problem,
+        Self::Dashboard,
         Self::Attempt,
         Self::End,
     ];
@@ -63,6 +66,7 @@ impl Operation for OwnOperation {
             Self::LlmsText => ("GET", "/llms.txt"),
             Self::WellKnown => ("GET", "/.well-known/x402"),
             Self::Problem => ("GET", "/problems/{type}"),
+            Self::Dashboard => ("GET", "/dashboard"),
             Self::Attempt => ("POST", "/attempt"),
             Self::End => ("POST", "/end"),
         }
