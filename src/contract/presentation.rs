@@ -14,7 +14,7 @@ use crate::time::Span;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Presentation {
-    /// The payment; it passed every local check.
+    /// The payment; it passed every local check, but for its time where it is late.
     pub payment: Payment,
     /// Who presents it.
     pub account: AccountId,
@@ -31,6 +31,9 @@ pub struct Presentation {
     /// What it buys.
     #[serde(default)]
     pub buys: Buys,
+    /// Its time is over: it is answered if it was presented before, and begins nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub late: bool,
 }
 
 /// What a payment buys.

@@ -20,12 +20,12 @@ use crate::limit::decision::{Decision, Denied, DeniedBy, SaleTerms, Verdict};
 use crate::pay::mpp::credential::Credential;
 use crate::pay::mpp::{CredentialFault, proof, session};
 use crate::pay::offer::{Flow, Offer, Resource};
-use crate::pay::x402::{BadPayment, Payment, PaymentRefused, Version, v1, v2};
+use crate::pay::x402::{BadPayment, Moment, Payment, PaymentRefused, Version, v1, v2};
 use crate::problem::{Problem, ProblemKind};
 use crate::time::Span;
 use denial::pending;
 pub(super) use denial::too_many_failures;
-use offering::Refusal;
+use offering::{Refusal, refused_here};
 
 pub(super) use denial::rate_limited;
 
@@ -104,17 +104,19 @@ impl Counter<'_> {
     }
 
     async fn answer(&self, presented: Presented) -> Outcome<web_sys::Response> {
-        let now = clock::now().seconds();
         match presented {
             Presented::Nothing => self.ask(),
             Presented::X402V2(value) => {
-                let checked = v2::decode(&value).map(|payment| v2::check(&payment, &self.offers, now));
-                self.answer_x402((PAYMENT_SIGNATURE, Version::V2), checked).await
+                let check =
+                    |moment| v2::decode(&value).map(|payment| v2::check(&payment, &self.offers, moment));
+                self.answer_x402((PAYMENT_SIGNATURE, Version::V2), check).await
             }
             Presented::X402V1(value) => {
-                let checked =
-                    v1::decode(&value).map(|payment| v1::check(&payment, &self.offers, &self.resource, now));
-                self.answer_x402((X_PAYMENT, Version::V1), checked).await
+                let check = |moment| {
+                    v1::decode(&value)
+                        .map(|payment| v1::check(&payment, &self.offers, &self.resource, moment))
+                };
+                self.answer_x402((X_PAYMENT, Version::V1), check).await
             }
             Presented::Mpp(credential) => self.answer_credential(credential).await,
             Presented::SignedContext(_) if self.sells_credits() => {
@@ -125,25 +127,21 @@ impl Counter<'_> {
         }
     }
 
-    /// Answers a payment of x402 that came in the field of that name: takes it if it is good as far as can be told here.
+    /// Answers a payment of x402 that came in the field of that name: takes it if it is good as far as can be told here. One
+    /// whose time is over may have been presented before: then nobody is told that it moved no money.
     async fn answer_x402(
         &self,
         (field, version): (&str, Version),
-        checked: std::result::Result<std::result::Result<Payment, PaymentRefused>, BadPayment>,
+        check: impl Fn(Moment) -> std::result::Result<std::result::Result<Payment, PaymentRefused>, BadPayment>,
     ) -> Outcome<web_sys::Response> {
+        let now = Moment::Now(clock::now().seconds());
+        let (moment, checked) = match check(now) {
+            Ok(Err(PaymentRefused::Expired)) => (Moment::Late, check(Moment::Late)),
+            checked => (now, checked),
+        };
         match checked {
-            Ok(Ok(payment)) => self.take(payment, None).await,
-            Ok(Err(refused)) => {
-                self.refuse_here(&Refusal {
-                    kind: ProblemKind::VerificationFailed,
-                    reason: refused.reason().to_owned(),
-                    detail: refused.to_string(),
-                    payer: None,
-                    tender: None,
-                    version,
-                })
-                .await
-            }
+            Ok(Ok(payment)) => self.take((payment, moment), None).await,
+            Ok(Err(refused)) => self.refuse_here(&refused_here(&refused, version)).await,
             Err(fault) => self.turn_away(bad_payment(field, &fault.to_string())).await,
         }
     }
@@ -172,7 +170,10 @@ impl Counter<'_> {
         };
         let sale = (self.decision.endpoint.as_str(), self.offers.as_slice());
         match mpp::payment(self.exchange, &credential, sale).await? {
-            Ok(payment) => self.take(payment, Some(credential.challenge)).await,
+            // Of MPP a late one is asked again: its challenge has expired, too.
+            Ok(payment) => {
+                self.take((payment, Moment::Now(clock::now().seconds())), Some(credential.challenge)).await
+            }
             Err(fault) => self.refuse_here(&fault.into()).await,
         }
     }

@@ -7,6 +7,7 @@ mod exact;
 pub mod facilitator;
 mod header;
 mod means;
+mod moment;
 pub mod offer_receipt;
 mod payment;
 mod payment_id;
@@ -21,6 +22,7 @@ use serde_json::{Value, json};
 pub use exact::{MIN_REMAINING_SECONDS, PaymentRefused};
 pub use header::{BadPayment, MAX_HEADER_BYTES};
 pub use means::Means;
+pub use moment::Moment;
 pub use payment::Payment;
 pub use payment_id::{PaymentId, PaymentIdError};
 

@@ -16,7 +16,7 @@ use crate::limit::credit::sale::CreditSale;
 use crate::limit::credit::{BlockId, sale};
 use crate::limit::decision::Verdict;
 use crate::pay::mpp::challenge::Challenge;
-use crate::pay::x402::{Payment, Signer};
+use crate::pay::x402::{Moment, Payment, Signer};
 use crate::problem::{Problem, ProblemKind};
 
 impl Counter<'_> {
@@ -36,7 +36,7 @@ impl Counter<'_> {
     /// this wallet has.
     pub(super) async fn take_for_payer(
         &self,
-        payment: Payment,
+        (payment, moment): (Payment, Moment),
         challenge: Option<Challenge>,
     ) -> Outcome<web_sys::Response> {
         let exchange = self.exchange;
@@ -68,7 +68,7 @@ impl Counter<'_> {
             is_payers: true,
         };
         if counter.offers.contains(payment.offer()) {
-            return counter.take(payment, challenge).await;
+            return counter.take((payment, moment), challenge).await;
         }
         Err(other_price())
     }

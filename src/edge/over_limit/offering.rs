@@ -10,7 +10,7 @@ use crate::pages::pay;
 use crate::pay::mpp::CredentialFault;
 use crate::pay::offer::Tender;
 use crate::pay::x402::payment_identifier::Naming;
-use crate::pay::x402::{SettlementResponse, Version, v1, v2};
+use crate::pay::x402::{PaymentRefused, SettlementResponse, Version, v1, v2};
 use crate::problem::{Problem, ProblemKind};
 
 /// What an older gate said beside a context that is to be signed.
@@ -36,6 +36,18 @@ impl From<CredentialFault> for Refusal {
             tender: None,
             version: Version::Mpp,
         }
+    }
+}
+
+/// A refusal by the checks made here.
+pub(super) fn refused_here(refused: &PaymentRefused, version: Version) -> Refusal {
+    Refusal {
+        kind: ProblemKind::VerificationFailed,
+        reason: refused.reason().to_owned(),
+        detail: refused.to_string(),
+        payer: None,
+        tender: None,
+        version,
     }
 }
 

@@ -5,7 +5,7 @@ use worker::{console_error, console_log, web_sys};
 
 use super::Counter;
 use super::denial::{SOON, pending, rate_limited, too_many_failures};
-use super::offering::{Refusal, put_settlement};
+use super::offering::{Refusal, put_settlement, refused_here};
 use crate::client::Kind;
 use crate::contract::{
     AccountCall, Attempt, Buys, PaymentCall, Presentation, Presented, payment_object, receipt_id,
@@ -19,7 +19,7 @@ use crate::limit::decision::{Decision, Verdict};
 use crate::pay::mpp::challenge::Challenge;
 use crate::pay::purchase::{ANSWER_LOST, ORIGIN_FAILED, Service, Settlement};
 use crate::pay::receipt::sha256_label;
-use crate::pay::x402::{Payment, SettlementResponse};
+use crate::pay::x402::{Moment, Payment, PaymentRefused, SettlementResponse};
 use crate::problem::{Problem, ProblemKind};
 
 /// Random bytes at the end of a receipt's id.
@@ -41,30 +41,21 @@ impl Taken {
 }
 
 impl Counter<'_> {
-    /// Takes a payment that passed every local check, and lets the request through once it is credited. `challenge` is what
-    /// it answers, where it came by MPP.
+    /// Takes a payment that passed every local check, and lets the request through once it is credited. One that is late is
+    /// answered as it was before, or is now: it may be on its way, or have bought what it was for; one that nobody knows is
+    /// refused. `challenge` is what it answers, where it came by MPP.
     pub(super) async fn take(
         &self,
-        payment: Payment,
+        (payment, moment): (Payment, Moment),
         challenge: Option<Challenge>,
     ) -> Outcome<web_sys::Response> {
         if self.sells_credits() && self.account.kind() == Kind::Ip {
-            return Box::pin(self.take_for_payer(payment, challenge)).await;
+            return Box::pin(self.take_for_payer((payment, moment), challenge)).await;
         }
         let body = origin::read_body(self.exchange).await?;
-        let service =
-            Service { path: self.target.path.as_str().to_owned(), request_hash: sha256_label(&body) };
-        let suffix = self.exchange.ours(clock::random_hex(RECEIPT_SUFFIX_BYTES))?;
-        let presentation = Presentation {
-            receipt_id: receipt_id(&payment.id(), &suffix),
-            payment: payment.clone(),
-            account: self.account.clone(),
-            endpoint: self.decision.endpoint.clone(),
-            grants: self.terms.grants.clone(),
-            attempt: Attempt { paid: self.terms.one_call, ..self.exchange.attempt(self.target) },
-            buys: self.buys(&service),
-            service: service.clone(),
-        };
+        let late = moment == Moment::Late;
+        let presentation = Presentation { late, ..self.presentation(&payment, &body)? };
+        let (service, version) = (presentation.service.clone(), payment.version());
         let name = payment_names::claim(self.exchange, self.account, &payment).await?;
         let call = PaymentCall::Present(Box::new(presentation));
         let object = payment_object(&payment.id());
@@ -75,8 +66,29 @@ impl Counter<'_> {
         let taken = Taken { payment, challenge, service };
         match presented {
             Presented::Serve { decision, .. } => self.serve(&object, &decision, taken, body).await,
+            Presented::NotKnown if late => {
+                self.refuse_here(&refused_here(&PaymentRefused::Expired, version)).await
+            }
             presented => self.tell(presented, taken, body).await,
         }
+    }
+
+    /// A payment as it is presented in time, and what it is to buy.
+    fn presentation(&self, payment: &Payment, body: &[u8]) -> Outcome<Presentation> {
+        let service =
+            Service { path: self.target.path.as_str().to_owned(), request_hash: sha256_label(body) };
+        let suffix = self.exchange.ours(clock::random_hex(RECEIPT_SUFFIX_BYTES))?;
+        Ok(Presentation {
+            receipt_id: receipt_id(&payment.id(), &suffix),
+            payment: payment.clone(),
+            account: self.account.clone(),
+            endpoint: self.decision.endpoint.clone(),
+            grants: self.terms.grants.clone(),
+            attempt: Attempt { paid: self.terms.one_call, ..self.exchange.attempt(self.target) },
+            buys: self.buys(&service),
+            service,
+            late: false,
+        })
     }
 
     /// What the payment buys: a refill, or the answer to this very question.

@@ -18,10 +18,13 @@ impl PaymentObject {
             return Ok(known);
         }
         let Some(driver) = self.driver() else { return Ok(Presented::Pending) };
+        if presentation.late {
+            return Ok(Presented::NotKnown);
+        }
         if let Some(wait) = self.fail_beforehand(&presentation).await? {
             return Ok(Presented::TooManyFailures { wait });
         }
-        let Presentation { payment, account, endpoint, grants, attempt, service, receipt_id, buys } =
+        let Presentation { payment, account, endpoint, grants, attempt, service, receipt_id, buys, late: _ } =
             presentation;
         let (owner, signer) = (account.clone(), payment.signer());
         let may_be_trusted = self.may_be_trusted(&payment)?;

@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr};
 
 use serde_json::{Map, Value};
 
-use super::Signer;
+use super::{Moment, Signer};
 use crate::pay::{
     amount::Amount,
     eip712::{Address, Signature, TransferWithAuthorization, recover},
@@ -124,11 +124,11 @@ impl SignedTransfer {
         Ok(Self { authorization, signature: text(payload, "signature")?.to_owned() })
     }
 
-    /// Whether it pays that amount of this token at `now_seconds` (unix), and what the signature shows.
+    /// Whether it pays that amount of this token at that moment, and what the signature shows.
     pub(super) fn check(
         &self,
         (tender, amount): (&EvmTender, Amount),
-        now_seconds: u64,
+        moment: Moment,
     ) -> Result<Signer, PaymentRefused> {
         let authorization = &self.authorization;
         if authorization.to != tender.pay_to {
@@ -137,12 +137,7 @@ impl SignedTransfer {
         if authorization.value != amount.atomic() {
             return Err(PaymentRefused::WrongValue);
         }
-        if authorization.valid_after > now_seconds {
-            return Err(PaymentRefused::NotYetValid);
-        }
-        if authorization.valid_before < now_seconds.saturating_add(MIN_REMAINING_SECONDS) {
-            return Err(PaymentRefused::Expired);
-        }
+        moment.is_within(authorization.valid_after, authorization.valid_before)?;
         let digest = authorization.digest(&tender.domain());
         let proven = is_plain_signature(&self.signature, digest, authorization.from);
         Ok(if proven { Signer::Proven } else { Signer::Unproven })

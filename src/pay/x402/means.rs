@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::exact::{PaymentRefused, SignedTransfer, text};
-use super::{Signer, permit2};
+use super::{Moment, Signer, permit2};
 use crate::pay::eip712::{Address, Hash32, PermitWitnessTransfer, TransferWithAuthorization};
 use crate::pay::offer::{EvmTender, Offer, Tender, TransferMethod};
 
@@ -39,24 +39,24 @@ pub enum Means {
 }
 
 impl Means {
-    /// Reads the member `payload` of a payment, and checks that it pays the offer at `now_seconds` (unix) as far as that
-    /// can be told here.
+    /// Reads the member `payload` of a payment, and checks that it pays the offer at that moment as far as that can
+    /// be told here.
     pub(super) fn read(
         payload: &Map<String, Value>,
         offer: &Offer,
-        now_seconds: u64,
+        moment: Moment,
     ) -> Result<Self, PaymentRefused> {
         match &offer.tender {
             Tender::Evm(tender @ EvmTender { transfer_method: TransferMethod::Eip3009, .. }) => {
                 let transfer = SignedTransfer::read(payload)?;
-                let signer = transfer.check((tender, offer.amount), now_seconds)?;
+                let signer = transfer.check((tender, offer.amount), moment)?;
                 let SignedTransfer { authorization, signature } = transfer;
                 Ok(Self::Transfer { authorization, signature, signer })
             }
             Tender::Evm(tender @ EvmTender { transfer_method: TransferMethod::Permit2, .. }) => {
                 let permit2 = permit2::read_permit(payload)?;
                 let signature = text(payload, "signature")?.to_owned();
-                let signer = permit2::check(&permit2, &signature, (tender, offer.amount), now_seconds)?;
+                let signer = permit2::check(&permit2, &signature, (tender, offer.amount), moment)?;
                 Ok(Self::Permit { permit2, signature, signer })
             }
             Tender::Opaque(_) => Ok(Self::Opaque { payload_hash: hash(payload)? }),

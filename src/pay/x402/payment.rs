@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Means, PaymentId, PaymentRefused, Signer, Version};
+use super::{Means, Moment, PaymentId, PaymentRefused, Signer, Version};
 use crate::pay::eip712::{Address, TransferWithAuthorization};
 use crate::pay::offer::Offer;
 
@@ -22,15 +22,15 @@ pub struct Payment {
 }
 
 impl Payment {
-    /// Reads the member `payload` of `whole`, as the client sent it, as a payment of this offer at `now_seconds` (unix).
+    /// Reads the member `payload` of `whole`, as the client sent it, as a payment of this offer at that moment.
     pub(super) fn read(
         version: Version,
         (offer, requirements): (&Offer, Value),
         payload: &Map<String, Value>,
         whole: &Value,
-        now_seconds: u64,
+        moment: Moment,
     ) -> Result<Self, PaymentRefused> {
-        let means = Means::read(payload, offer, now_seconds)?;
+        let means = Means::read(payload, offer, moment)?;
         Ok(Self { version, offer: offer.clone(), means, payload: whole.clone(), requirements })
     }
 

@@ -2,10 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::Signer;
-use super::exact::{
-    MIN_REMAINING_SECONDS, PaymentRefused, is_plain_signature, members, only, read, read_seconds,
-};
+use super::exact::{PaymentRefused, is_plain_signature, members, only, read, read_seconds};
+use super::{Moment, Signer};
 use crate::pay::amount::Amount;
 use crate::pay::eip712::{EXACT_PROXY, PermitWitnessTransfer};
 use crate::pay::offer::EvmTender;
@@ -32,12 +30,12 @@ pub(super) fn read_permit(payload: &Map<String, Value>) -> Result<PermitWitnessT
     })
 }
 
-/// Whether it pays that amount of this token at `now_seconds` (unix), and what the signature shows.
+/// Whether it pays that amount of this token at that moment, and what the signature shows.
 pub(super) fn check(
     permit: &PermitWitnessTransfer,
     signature: &str,
     (tender, amount): (&EvmTender, Amount),
-    now_seconds: u64,
+    moment: Moment,
 ) -> Result<Signer, PaymentRefused> {
     if permit.token != tender.asset.address {
         return Err(PaymentRefused::WrongToken);
@@ -51,12 +49,7 @@ pub(super) fn check(
     if permit.amount != amount.atomic() {
         return Err(PaymentRefused::WrongValue);
     }
-    if permit.valid_after > now_seconds {
-        return Err(PaymentRefused::NotYetValid);
-    }
-    if permit.deadline < now_seconds.saturating_add(MIN_REMAINING_SECONDS) {
-        return Err(PaymentRefused::Expired);
-    }
+    moment.is_within(permit.valid_after, permit.deadline)?;
     let digest = permit.digest(tender.network.chain_id());
     Ok(if is_plain_signature(signature, digest, permit.from) { Signer::Proven } else { Signer::Unproven })
 }

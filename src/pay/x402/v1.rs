@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    BadPayment, Payment, PaymentRefused, SettlementResponse, Signer, Version, exact::SCHEME, header,
+    BadPayment, Moment, Payment, PaymentRefused, SettlementResponse, Signer, Version, exact::SCHEME, header,
 };
 use crate::pay::offer::{EvmTender, Offer, OpaqueTender, Resource, Tender, TransferMethod};
 
@@ -72,7 +72,7 @@ pub fn decode(header_value: &str) -> Result<Presented, BadPayment> {
     })
 }
 
-/// Checks a payment against our offers for the resource it came for, at `now_seconds` (unix).
+/// Checks a payment against our offers for the resource it came for, at that moment (or unix second).
 ///
 /// A v1 payment does not say which asset it pays in: of several offers on its network that it pays, the one it is signed for counts.
 ///
@@ -82,8 +82,9 @@ pub fn check(
     presented: &Presented,
     offers: &[Offer],
     resource: &Resource,
-    now_seconds: u64,
+    moment: impl Into<Moment>,
 ) -> Result<Payment, PaymentRefused> {
+    let moment = moment.into();
     if presented.scheme != SCHEME {
         return Err(PaymentRefused::UnsupportedScheme);
     }
@@ -92,7 +93,7 @@ pub fn check(
         .filter(|offer| offer.tender.v1_name() == Some(presented.network.as_str()))
         .filter_map(|offer| Some((offer, requirements(offer, resource)?)));
     let answers: Vec<_> = on_network
-        .map(|offer| Payment::read(Version::V1, offer, &presented.payload, &presented.raw, now_seconds))
+        .map(|offer| Payment::read(Version::V1, offer, &presented.payload, &presented.raw, moment))
         .collect();
     let proven = |answer: &&Result<Payment, _>| {
         answer.as_ref().is_ok_and(|payment| payment.signer() == Signer::Proven)

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{BadPayment, Payment, PaymentRefused, SettlementResponse, Version, exact::SCHEME, header};
+use super::{
+    BadPayment, Moment, Payment, PaymentRefused, SettlementResponse, Version, exact::SCHEME, header,
+};
 use crate::pay::offer::{EvmTender, Flow, Offer, Resource, Tender, TransferMethod};
 
 /// A payment header that was read and not yet checked: nothing in it is to be believed.
@@ -112,18 +114,22 @@ pub fn decode(header_value: &str) -> Result<Presented, BadPayment> {
     })
 }
 
-/// Checks a payment against our offers for the resource it came for, at `now_seconds` (unix).
+/// Checks a payment against our offers for the resource it came for, at that moment (or unix second).
 ///
 /// # Errors
 /// What it accepts is none of the offers, or its authorization does not pay that offer.
-pub fn check(presented: &Presented, offers: &[Offer], now_seconds: u64) -> Result<Payment, PaymentRefused> {
+pub fn check(
+    presented: &Presented,
+    offers: &[Offer],
+    moment: impl Into<Moment>,
+) -> Result<Payment, PaymentRefused> {
     let (offer, requirements) = offers
         .iter()
         .map(|offer| (offer, requirements(offer)))
         .find(|(offer, ours)| is_unchanged(&presented.accepted, ours, offer.tender.evm().is_some()))
         .ok_or(PaymentRefused::NoMatchingRequirements)?;
     let sold = (offer, Value::Object(requirements));
-    Payment::read(Version::V2, sold, &presented.payload, &presented.raw, now_seconds)
+    Payment::read(Version::V2, sold, &presented.payload, &presented.raw, moment.into())
 }
 
 /// The payment of one of our offers by a payload that came in another wire form (MPP), at `now_seconds` (unix).
@@ -137,7 +143,7 @@ pub fn converted(
 ) -> Result<Payment, PaymentRefused> {
     let requirements = Value::Object(requirements(offer));
     let whole = json!({ "x402Version": Version::V2.number(), "accepted": requirements, "payload": payload });
-    Payment::read(Version::Mpp, (offer, requirements), payload, &whole, now_seconds)
+    Payment::read(Version::Mpp, (offer, requirements), payload, &whole, now_seconds.into())
 }
 
 /// Whether the client accepted our requirements to the last field. It may add members to `extra` and, where addresses are
