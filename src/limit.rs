@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod allowance;
+pub mod bought;
 pub mod bucket;
 pub mod credit;
 pub mod decision;

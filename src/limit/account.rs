@@ -11,6 +11,7 @@ mod lifetime;
 mod metered;
 mod payments;
 mod registration;
+mod rules;
 mod telling;
 mod verdict;
 
@@ -18,49 +19,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::rules::Rules;
 use self::verdict::{decide, unpaid};
 use super::allowance::{Allowance, Need};
 use super::bucket::Bucket;
 use super::credit::{self, Credits};
 use super::decision::{Decision, Denied, Verdict};
 use super::failures::Failures;
-use super::plan::{Endpoint, Plan, Plans};
+use super::plan::{Endpoint, Plan};
 use super::standing::Standing;
 use crate::bill::usage::Usage;
 use crate::client::AccountId;
 use crate::client::key_ring::KeyRing;
 use crate::contract::{Attempt, End};
 use crate::endpoint::EndpointName;
-use crate::notice::Kinds;
 use crate::notice::outbox::Outbox;
 use crate::pay::amount::Amount;
 use crate::pay::x402::PaymentId;
 use crate::time::{Millis, Span};
-
-/// What holds for every account, from the settings.
-#[derive(Clone, Copy, Debug)]
-pub struct Rules<'a> {
-    /// The plans.
-    pub plans: &'a Plans,
-    /// The plan of the account: its own, or the default of its kind.
-    pub plan: &'a str,
-    /// Whether payments are taken; without them, `pay` behaves as `block`.
-    pub payment: bool,
-    /// What the owner is told of.
-    pub notices: Kinds,
-    /// The decimals of what bills are written in.
-    pub decimals: u8,
-}
-
-impl<'a> Rules<'a> {
-    fn plan(&self) -> Option<&'a Plan> {
-        self.plans.get(self.plan)
-    }
-
-    fn endpoint(&self, name: &EndpointName) -> Option<&'a Endpoint> {
-        self.plan().and_then(|plan| plan.endpoint(name))
-    }
-}
 
 /// The account of one client.
 ///

@@ -2,27 +2,30 @@
 //!
 //! Everything is checked first, then everything is counted: a denied request counts nowhere.
 
+mod denial;
 mod memory;
 mod need;
 mod queue;
+mod sold;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::bucket::{Bucket, Wait};
-use super::decision::Grant;
+use super::bucket::Bucket;
 use super::plan::Policy;
 use super::quota::{OverQuota, Quota, QuotaPolicy, QuotaUse};
 use super::slots::Slots;
 use super::standing::Standing;
 use super::tokens::Tokens;
 use super::units::Units;
-use super::window::{Window, WindowPolicy};
+use super::window::Window;
 use crate::pay::amount::Price;
 use crate::time::{Millis, Span};
 use queue::Reservation;
+use sold::paid_window_left;
 
+pub use denial::{Denier, longest};
 pub use need::Need;
 pub use queue::{NoTurn, Turn};
 
@@ -63,15 +66,6 @@ pub struct Allowance {
     /// Requests that waited for their turn, went beyond a quota at it, and have not ended: when their turn was.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     beyond: BTreeMap<String, Millis>,
-}
-
-/// A limit that denies, by name, and how long it does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Denier {
-    /// The limit's name: that of its [`Standing`].
-    pub limit: String,
-    /// How long it denies.
-    pub wait: Wait,
 }
 
 /// The name of the bucket among the limits of an endpoint.
@@ -135,40 +129,6 @@ impl Allowance {
     #[must_use]
     pub fn went_beyond(&self, request: &str) -> bool {
         self.beyond.contains_key(request)
-    }
-
-    /// The limits that deny, of an allowance brought up to `now`; none when the request may pass.
-    #[must_use]
-    pub fn check(&self, policy: &Policy, need: &Need, now: Millis) -> Vec<Denier> {
-        let bucket = self.bucket.as_ref().zip(policy.bucket.as_ref());
-        let bucket = bucket.and_then(|(bucket, policy)| bucket.take(need.cost, policy, now).err());
-        let bucket = bucket.map(|wait| Denier { limit: BUCKET.to_owned(), wait });
-        let windows = policy.windows.iter().filter_map(|window| {
-            let wait = self.window(&window.name).check(need.units.of(&window.unit), window, now)?;
-            Some(Denier { limit: window.name.clone(), wait })
-        });
-        let quotas = policy.quotas.iter().filter_map(|quota| {
-            let wait = self.quota(quota, now).check(need.units.of(&quota.unit), quota, now)?;
-            Some(Denier { limit: quota.name.clone(), wait })
-        });
-        let slots = policy.slots.as_ref().and_then(|slots| self.slots.check(slots, now));
-        let slots = slots.map(|wait| Denier { limit: CONCURRENT.to_owned(), wait });
-        bucket.into_iter().chain(windows).chain(quotas).chain(slots).collect()
-    }
-
-    /// What these units need beyond the windows and quotas that count them, of an allowance brought up to `now`.
-    #[must_use]
-    pub fn shortfalls(&self, policy: &Policy, units: &Units, now: Millis) -> Vec<Grant> {
-        let windows =
-            policy.windows.iter().filter(|window| units.of(&window.unit) > Tokens::ZERO).map(|window| {
-                let quantity = self.window(&window.name).shortfall(units.of(&window.unit), window, now);
-                Grant { limit: window.name.clone(), quantity }
-            });
-        let quotas = policy.quotas.iter().filter(|quota| units.of(&quota.unit) > Tokens::ZERO).map(|quota| {
-            let quantity = self.quota(quota, now).shortfall(units.of(&quota.unit), quota);
-            Grant { limit: quota.name.clone(), quantity }
-        });
-        windows.chain(quotas).filter(|grant| grant.quantity > Tokens::ZERO).collect()
     }
 
     fn quota(&self, policy: &QuotaPolicy, now: Millis) -> Quota {
@@ -235,56 +195,6 @@ impl Allowance {
         self
     }
 
-    /// The tokens of the bucket that were paid for.
-    #[must_use]
-    pub fn paid(&self) -> Tokens {
-        self.bucket.map(|bucket| bucket.paid()).unwrap_or_default()
-    }
-
-    /// Adds what was paid for to a limit: tokens on top of a bucket, units to a window or quota until it ends.
-    #[must_use]
-    pub fn granted(mut self, limit: &str, quantity: Tokens, now: Millis) -> Self {
-        if limit == BUCKET {
-            let bucket = self.bucket.unwrap_or(Bucket::holding(Tokens::ZERO, now));
-            self.bucket = Some(bucket.add_paid(quantity));
-        } else if let Some(window) = self.windows.get_mut(limit) {
-            *window = window.extend(quantity);
-        } else if let Some(quota) = self.quotas.get_mut(limit) {
-            *quota = quota.extend(quantity);
-        } else if let Some(gone) = WindowPolicy::named(limit) {
-            self.windows.insert(limit.to_owned(), Window::default().at(&gone, now).extend(quantity));
-        } else if let Some(unused) = Quota::named(limit) {
-            // The plan changed since: what was paid for counts when it has the quota again.
-            self.quotas.insert(limit.to_owned(), unused.at(now).extend(quantity));
-        }
-        self
-    }
-
-    /// Takes back what was added to a limit, though it was used: then the limit owes it.
-    #[must_use]
-    pub fn taken_back(mut self, limit: &str, quantity: Tokens, now: Millis) -> Self {
-        if limit == BUCKET {
-            let bucket = self.bucket.unwrap_or(Bucket::holding(Tokens::ZERO, now));
-            self.bucket = Some(bucket.take_back(quantity));
-        } else if let Some(window) = self.windows.get_mut(limit) {
-            *window = window.take_back(quantity);
-        } else if let Some(quota) = self.quotas.get_mut(limit) {
-            *quota = quota.take_back(quantity);
-        } else if let Some(unused) = Quota::named(limit) {
-            self.quotas.insert(limit.to_owned(), unused.at(now).take_back(quantity));
-        }
-        self
-    }
-
-    /// The allowance as if its limits owed nothing.
-    #[must_use]
-    pub fn forgiven(mut self) -> Self {
-        self.bucket = self.bucket.map(Bucket::forgiven);
-        self.windows.values_mut().for_each(|window| *window = window.forgiven());
-        self.quotas.values_mut().for_each(|quota| *quota = quota.forgiven());
-        self
-    }
-
     /// Where the client stands with each limit, of an allowance brought up to `now`.
     #[must_use]
     pub fn standings(&self, policy: &Policy, now: Millis) -> Vec<Standing> {
@@ -307,16 +217,4 @@ impl Allowance {
             .flat_map(|quota| self.quota(quota, now).uses(quota).collect::<Vec<_>>())
             .collect()
     }
-}
-
-/// The longest of the waits: what a request must wait for when all of them must be over.
-#[must_use]
-pub fn longest(deniers: &[Denier]) -> Option<Wait> {
-    deniers.iter().map(|denier| denier.wait).reduce(Wait::longer)
-}
-
-/// How long what was paid for in a window can still be used, whatever the plan says of it.
-fn paid_window_left(name: &str, window: &Window, now: Millis) -> Span {
-    let policy = WindowPolicy::named(name).filter(|_| window.extra() > Tokens::ZERO);
-    policy.map_or(Span::ZERO, |policy| window.left(&policy, now))
 }

@@ -3,16 +3,18 @@
 //! What expires soonest is spent first, what never expires last; what has expired is neither spent nor counted. What a
 //! request turns out to cost beyond them is a debt, which the next block settles.
 
+mod block;
 pub mod order;
+mod purse;
 pub mod sale;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
+pub use self::block::{Block, BlockId};
 use self::order::Orders;
+pub use self::purse::Purse;
 use super::tokens::Tokens;
 use super::units::Units;
-use crate::pay::x402::PaymentId;
 use crate::time::Millis;
 
 /// The name of credits among the limits of an endpoint.
@@ -20,76 +22,6 @@ pub const CREDITS: &str = "credits";
 
 /// So many blocks that are used up or expired are kept to be read.
 const FINISHED_KEPT: usize = 100;
-
-/// The id of a block.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct BlockId(String);
-
-impl BlockId {
-    /// An id of these hexadecimal digits, which must never have been used in the account.
-    #[must_use]
-    pub fn new(digits: &str) -> Self {
-        Self(format!("blk_{digits}"))
-    }
-
-    /// The id of the block that a payment bought.
-    #[must_use]
-    pub fn of_payment(payment: &PaymentId) -> Self {
-        Self::new(payment.as_str().trim_start_matches("pay_"))
-    }
-
-    /// Its text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// Prepaid credits.
-///
-/// Invariant: `remaining` is at most `amount`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Block {
-    /// Its id.
-    pub id: BlockId,
-    /// How many credits were granted.
-    pub amount: Tokens,
-    /// How many are left.
-    pub remaining: Tokens,
-    /// When what is left of it is worth nothing any more.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires_at: Option<Millis>,
-    /// When it was granted.
-    pub created_at: Millis,
-    /// Whatever the owner noted with it.
-    #[serde(default, skip_serializing_if = "Value::is_null")]
-    pub metadata: Value,
-}
-
-impl Block {
-    pub(in crate::limit) fn is_good(&self, now: Millis) -> bool {
-        self.expires_at.is_none_or(|end| now < end)
-    }
-
-    /// The block as the owner and who bought it see it.
-    #[must_use]
-    pub fn to_json(&self) -> Value {
-        json!({
-            "id": self.id,
-            "amount": self.amount.to_string(),
-            "remaining": self.remaining.to_string(),
-            "expires_at": self.expires_at.map(Millis::rfc3339),
-            "created_at": self.created_at.rfc3339(),
-            "metadata": self.metadata,
-        })
-    }
-
-    fn is_finished(&self, now: Millis) -> bool {
-        self.remaining == Tokens::ZERO || !self.is_good(now)
-    }
-}
 
 /// The credits of an account.
 ///
@@ -100,16 +32,11 @@ pub struct Credits {
     /// In the order in which they were granted.
     blocks: Vec<Block>,
     /// What requests cost beyond what was there.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "Tokens::is_zero")]
     debt: Tokens,
     /// The owner's orders that may come again.
     #[serde(default, skip_serializing_if = "Orders::is_empty")]
     orders: Orders,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_zero(tokens: &Tokens) -> bool {
-    *tokens == Tokens::ZERO
 }
 
 /// What a deduction came to.
@@ -129,42 +56,6 @@ impl Deduction {
     #[must_use]
     pub fn remaining(&self) -> Tokens {
         self.requested.minus(self.deducted).unwrap_or_default()
-    }
-}
-
-/// What of its credits an account may spend on a request, now and later.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Purse {
-    credits: Credits,
-    /// When requests that wait will have their turn, and what each costs then.
-    turns: Vec<(Millis, Tokens)>,
-    /// What a payment would add.
-    bought: Tokens,
-}
-
-impl Purse {
-    /// The credits of an account, with the requests that wait for their turn.
-    #[must_use]
-    pub fn new(credits: Credits, mut turns: Vec<(Millis, Tokens)>) -> Self {
-        turns.sort_unstable();
-        Self { credits, turns, bought: Tokens::ZERO }
-    }
-
-    /// Whether a request of that cost may be made at `now`. One whose cost is told at its end costs some; what those who
-    /// wait will need is theirs.
-    #[must_use]
-    pub fn affords(&self, cost: Tokens, now: Millis) -> bool {
-        let (come, waiting): (Vec<_>, Vec<_>) = self.turns.iter().partition(|(turn, _)| *turn <= now);
-        let credits =
-            come.iter().fold(self.credits.clone(), |credits, (turn, cost)| credits.charged(*cost, *turn));
-        let needed = waiting.iter().fold(credits.debt, |sum, (_, cost)| sum.plus(*cost));
-        needed.plus(cost.max(Tokens::micro(1))) <= credits.balance(now).plus(self.bought)
-    }
-
-    /// The same with more credits in it.
-    #[must_use]
-    pub fn with(self, credits: Tokens) -> Self {
-        Self { bought: self.bought.plus(credits), ..self }
     }
 }
 
@@ -306,6 +197,8 @@ impl Credits {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::time::Span;
 

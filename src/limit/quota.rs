@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::bought::Bought;
 use super::bucket::Wait;
-use super::owed;
 use super::plan::Sale;
 use super::tokens::Tokens;
 use crate::pay::amount::Price;
@@ -79,12 +79,9 @@ pub struct Quota {
     start: Millis,
     /// What was used in it; final units and overage may take it past the limit.
     used: Tokens,
-    /// What was paid for on top of the limit, until the period ends.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    extra: Tokens,
-    /// What was taken back and is not there: that much less may be used until the period ends.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    owed: Tokens,
+    /// What was bought on top of the limit, until the period ends.
+    #[serde(flatten)]
+    bought: Bought,
     /// The period that was counted before this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     before: Option<Ended>,
@@ -96,7 +93,7 @@ pub struct Quota {
 struct Ended {
     start: Millis,
     used: Tokens,
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "Tokens::is_zero")]
     extra: Tokens,
 }
 
@@ -116,11 +113,6 @@ pub struct QuotaUse {
     pub used: Tokens,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_zero(tokens: &Tokens) -> bool {
-    *tokens == Tokens::ZERO
-}
-
 impl QuotaPolicy {
     /// Where nothing was used yet.
     #[must_use]
@@ -131,14 +123,7 @@ impl QuotaPolicy {
 
 impl Quota {
     const fn unused(period: Period) -> Self {
-        Self {
-            period,
-            start: Millis::new(0),
-            used: Tokens::ZERO,
-            extra: Tokens::ZERO,
-            owed: Tokens::ZERO,
-            before: None,
-        }
+        Self { period, start: Millis::new(0), used: Tokens::ZERO, bought: Bought::NOTHING, before: None }
     }
 
     /// A quota of that name where nothing was used yet; `None` for another limit's name.
@@ -156,21 +141,16 @@ impl Quota {
         if start <= self.start {
             return self;
         }
-        let Self { period, used, extra, .. } = self;
+        let Self { period, used, bought, .. } = self;
         // What is longer ago than one period is the ledger's to tell.
         let follows = period.around(self.start).1 == start;
-        let before = (follows && self.is_used()).then_some(Ended { start: self.start, used, extra });
+        let before =
+            (follows && self.is_used()).then_some(Ended { start: self.start, used, extra: bought.extra() });
         Self { start, before, ..Self::unused(period) }
     }
 
     fn is_used(&self) -> bool {
-        self.used > Tokens::ZERO || self.extra > Tokens::ZERO || self.owed > Tokens::ZERO
-    }
-
-    /// What was bought beyond the plan's limit, in this period.
-    #[must_use]
-    pub const fn extra(&self) -> Tokens {
-        self.extra
+        self.used > Tokens::ZERO || !self.bought.is_nothing()
     }
 
     /// Whether `need` more may be used, of a quota brought up to `now`; if not, how long until it may.
@@ -194,7 +174,7 @@ impl Quota {
         if matches!(policy.over, OverQuota::Overage(_)) {
             return Tokens::ZERO;
         }
-        self.used.plus(need).minus(policy.limit.plus(self.extra)).unwrap_or_default()
+        self.used.plus(need).minus(policy.limit.plus(self.bought.extra())).unwrap_or_default()
     }
 
     /// Counts `quantity`, past the limit if need be.
@@ -210,36 +190,22 @@ impl Quota {
         over(self.used.plus(quantity)).minus(over(self.used)).unwrap_or_default()
     }
 
-    /// Adds what was paid for, until the period ends.
+    /// What was bought on top of the limit.
     #[must_use]
-    pub const fn extend(self, quantity: Tokens) -> Self {
-        let (extra, owed) = owed::added((self.extra, self.owed), quantity);
-        Self { extra, owed, ..self }
+    pub const fn bought(&self) -> Bought {
+        self.bought
     }
 
-    /// Takes back what was added; what ended with an earlier period is owed in this one.
+    /// The quota with what was bought changed, until the period ends; what ended with an earlier period is owed in this one.
     #[must_use]
-    pub const fn take_back(self, quantity: Tokens) -> Self {
-        let (extra, owed) = owed::taken_back((self.extra, self.owed), quantity);
-        Self { extra, owed, ..self }
-    }
-
-    /// What was taken back and is not there.
-    #[must_use]
-    pub const fn owed(&self) -> Tokens {
-        self.owed
-    }
-
-    /// The quota as if nothing were owed.
-    #[must_use]
-    pub const fn forgiven(self) -> Self {
-        Self { owed: Tokens::ZERO, ..self }
+    pub fn with_bought(self, change: impl FnOnce(Bought) -> Bought) -> Self {
+        Self { bought: change(self.bought), ..self }
     }
 
     /// What may be used in the period, with what was paid for.
     #[must_use]
     pub const fn limit(&self, policy: &QuotaPolicy) -> Tokens {
-        policy.limit.plus(self.extra).less(self.owed)
+        self.bought.on(policy.limit)
     }
 
     /// What may still be used.
@@ -279,15 +245,13 @@ impl Quota {
 
     /// What was used in this period, and in the one before it.
     pub fn uses(&self, policy: &QuotaPolicy) -> impl Iterator<Item = QuotaUse> {
-        let now = Ended { start: self.start, used: self.used, extra: self.extra };
-        let told = move |(ended, owed): (Ended, Tokens)| QuotaUse {
-            unit: policy.unit.clone(),
-            period: policy.period,
-            start: ended.start,
-            limit: policy.limit.plus(ended.extra).less(owed),
-            used: ended.used,
+        let now = (self.start, self.used, self.bought);
+        let before = self.before.map(|ended| (ended.start, ended.used, Bought::of(ended.extra)));
+        let told = move |(start, used, bought): (Millis, Tokens, Bought)| {
+            let (unit, period) = (policy.unit.clone(), policy.period);
+            QuotaUse { unit, period, start, limit: bought.on(policy.limit), used }
         };
-        [(now, self.owed)].into_iter().chain(self.before.map(|ended| (ended, Tokens::ZERO))).map(told)
+        [now].into_iter().chain(before).map(told)
     }
 }
 
@@ -337,7 +301,11 @@ mod tests {
     #[test]
     fn what_is_paid_for_lasts_until_the_period_ends() {
         let (policy, now) = (five(), at("2026-01-31T10:00:00Z"));
-        let quota = policy.unused().at(now).count(Tokens::whole(5)).extend(Tokens::whole(2));
+        let quota = policy
+            .unused()
+            .at(now)
+            .count(Tokens::whole(5))
+            .with_bought(|bought| bought.plus(Tokens::whole(2)));
         assert_eq!(quota.check(Tokens::whole(2), &policy, now), None);
         let next = at("2026-02-01");
         assert_eq!(quota.at(next).limit(&policy), Tokens::whole(5));
@@ -346,18 +314,31 @@ mod tests {
     #[test]
     fn what_is_taken_back_lowers_the_quota_until_the_period_ends_and_is_filled_first() {
         let (policy, now) = (five(), at("2026-01-31T10:00:00Z"));
-        let sold =
-            policy.unused().at(now).count(Tokens::whole(5)).extend(Tokens::whole(2)).count(Tokens::ONE);
-        let over = sold.take_back(Tokens::whole(2));
-        assert_eq!((over.remaining(&policy), over.owed()), (Tokens::ZERO, Tokens::ZERO));
-        assert!(over.extend(Tokens::ONE).check(Tokens::ONE, &policy, now).is_some(), "six were used");
-        assert_eq!(over.extend(Tokens::whole(2)).check(Tokens::ONE, &policy, now), None);
+        let sold = policy
+            .unused()
+            .at(now)
+            .count(Tokens::whole(5))
+            .with_bought(|bought| bought.plus(Tokens::whole(2)))
+            .count(Tokens::ONE);
+        let over = sold.with_bought(|bought| bought.less(Tokens::whole(2)));
+        assert_eq!((over.remaining(&policy), over.bought.owed()), (Tokens::ZERO, Tokens::ZERO));
+        assert!(
+            over.with_bought(|bought| bought.plus(Tokens::ONE)).check(Tokens::ONE, &policy, now).is_some(),
+            "six were used"
+        );
+        assert_eq!(
+            over.with_bought(|bought| bought.plus(Tokens::whole(2))).check(Tokens::ONE, &policy, now),
+            None
+        );
         // The settlement fails after midnight.
         let next = at("2026-02-01");
-        let owing = sold.at(next).take_back(Tokens::whole(2));
-        assert_eq!((owing.owed(), owing.limit(&policy)), (Tokens::whole(2), Tokens::whole(3)));
+        let owing = sold.at(next).with_bought(|bought| bought.less(Tokens::whole(2)));
+        assert_eq!((owing.bought.owed(), owing.limit(&policy)), (Tokens::whole(2), Tokens::whole(3)));
         assert!(owing.check(Tokens::whole(4), &policy, next).is_some());
-        assert_eq!(owing.extend(Tokens::ONE).check(Tokens::whole(4), &policy, next), None);
+        assert_eq!(
+            owing.with_bought(|bought| bought.plus(Tokens::ONE)).check(Tokens::whole(4), &policy, next),
+            None
+        );
         assert_eq!(owing.uses(&policy).next().unwrap().limit, Tokens::whole(3));
         assert!(owing.holds_anything());
         assert_eq!(owing.at(at("2026-02-02")).limit(&policy), Tokens::whole(5));
@@ -377,7 +358,8 @@ mod tests {
     #[test]
     fn the_period_before_stays_readable_for_a_period_and_no_longer() {
         let (policy, day) = (five(), at("2026-01-31"));
-        let used = policy.unused().at(day).count(Tokens::whole(3)).extend(Tokens::ONE);
+        let used =
+            policy.unused().at(day).count(Tokens::whole(3)).with_bought(|bought| bought.plus(Tokens::ONE));
         let next = used.at(at("2026-02-01")).count(Tokens::ONE);
         let told: Vec<_> = next.uses(&policy).map(|u| (u.start, u.limit.floor(), u.used.floor())).collect();
         assert_eq!(told, [(at("2026-02-01"), 5, 1), (day, 6, 3)]);
@@ -399,7 +381,10 @@ mod tests {
         let quota = five().unused().at(Millis::new(86_400_000)).count(Tokens::ONE);
         let stored = r#"{"period":"day","start":86400000,"used":1000000}"#;
         assert_eq!(serde_json::to_string(&quota).unwrap(), stored);
-        let full = quota.extend(Tokens::micro(2)).at(Millis::new(172_800_000)).extend(Tokens::micro(3));
+        let full = quota
+            .with_bought(|bought| bought.plus(Tokens::micro(2)))
+            .at(Millis::new(172_800_000))
+            .with_bought(|bought| bought.plus(Tokens::micro(3)));
         let stored = r#"{"period":"day","start":172800000,"used":0,"extra":3,"before":{"start":86400000,"used":1000000,"extra":2}}"#;
         assert_eq!(serde_json::to_string(&full).unwrap(), stored);
         assert_eq!(serde_json::from_str::<Quota>(stored).unwrap(), full);

@@ -65,13 +65,13 @@ impl Standing {
         Self {
             name: policy.name.clone(),
             unit: policy.unit.clone(),
-            limit: policy.limit.plus(window.extra()).floor(),
+            limit: policy.limit.plus(window.bought().extra()).floor(),
             quota: policy.limit.floor(),
             remaining: window.remaining(policy, now).floor(),
             window: Some(policy.length),
             reset_after: Some(window.reset_after(policy, now)),
             tokens: None,
-            owed: window.owed(),
+            owed: window.bought().owed(),
         }
     }
 
@@ -87,7 +87,7 @@ impl Standing {
             window: Some(quota.length()),
             reset_after: Some(quota.left(now)),
             tokens: None,
-            owed: quota.owed(),
+            owed: quota.bought().owed(),
         }
     }
 

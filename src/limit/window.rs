@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::bought::Bought;
 use super::bucket::Wait;
-use super::owed;
 use super::tokens::Tokens;
 use crate::time::{Millis, Span};
 
@@ -81,19 +81,11 @@ pub struct Window {
     /// What was used in it; final units may take it past the limit.
     used: Tokens,
     /// What was used in the one before; kept for sliding windows only.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "Tokens::is_zero")]
     before: Tokens,
-    /// What was paid for on top of the limit, until the window ends.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    extra: Tokens,
-    /// What was taken back and is not there: that much less may be used until the window ends.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    owed: Tokens,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_zero(tokens: &Tokens) -> bool {
-    *tokens == Tokens::ZERO
+    /// What was bought on top of the limit, until the window ends.
+    #[serde(flatten)]
+    bought: Bought,
 }
 
 impl Window {
@@ -114,7 +106,7 @@ impl Window {
     pub fn check(&self, need: Tokens, policy: &WindowPolicy, now: Millis) -> Option<Wait> {
         // A request whose units are told at its end uses some: where nothing is left, it waits.
         let need = need.max(Tokens::micro(1));
-        let limit = self.limit(policy);
+        let limit = self.bought.on(policy.limit);
         let (length, left) = (wide(policy.length.get()), wide(self.left(policy, now).get()));
         let weighed = wide(self.before.get()).saturating_mul(left.min(length));
         let wanted = weighed.saturating_add(wide(self.used.plus(need).get()).saturating_mul(length));
@@ -130,14 +122,14 @@ impl Window {
         let length = wide(policy.length.get());
         let weighed = wide(self.before.get()).saturating_mul(wide(self.left(policy, now).get()).min(length));
         let wanted = weighed.saturating_add(wide(self.used.plus(need).get()).saturating_mul(length));
-        let has = wide(policy.limit.plus(self.extra).get()).saturating_mul(length);
+        let has = wide(policy.limit.plus(self.bought.extra()).get()).saturating_mul(length);
         let short = wanted.saturating_sub(has).div_ceil(length.max(1));
         Tokens::micro(u64::try_from(short).unwrap_or(u64::MAX))
     }
 
     fn wait(&self, need: Tokens, policy: &WindowPolicy, now: Millis) -> Wait {
         let left = self.left(policy, now);
-        let limit = self.limit(policy);
+        let limit = self.bought.on(policy.limit);
         if let Some(room) = limit.minus(self.used.plus(need))
             && self.before > Tokens::ZERO
         {
@@ -170,40 +162,16 @@ impl Window {
         Self { used: self.used.plus(quantity), ..self }
     }
 
-    /// Adds what was paid for, until the window ends.
+    /// What was bought on top of the limit.
     #[must_use]
-    pub const fn extend(self, quantity: Tokens) -> Self {
-        let (extra, owed) = owed::added((self.extra, self.owed), quantity);
-        Self { extra, owed, ..self }
+    pub const fn bought(&self) -> Bought {
+        self.bought
     }
 
-    /// Takes back what was added; what ended with an earlier window is owed in this one.
+    /// The window with what was bought changed, until the window ends; what ended with an earlier window is owed in this one.
     #[must_use]
-    pub const fn take_back(self, quantity: Tokens) -> Self {
-        let (extra, owed) = owed::taken_back((self.extra, self.owed), quantity);
-        Self { extra, owed, ..self }
-    }
-
-    /// What was taken back and is not there.
-    #[must_use]
-    pub const fn owed(&self) -> Tokens {
-        self.owed
-    }
-
-    /// The window as if nothing were owed.
-    #[must_use]
-    pub const fn forgiven(self) -> Self {
-        Self { owed: Tokens::ZERO, ..self }
-    }
-
-    const fn limit(&self, policy: &WindowPolicy) -> Tokens {
-        policy.limit.plus(self.extra).less(self.owed)
-    }
-
-    /// What was paid for in it.
-    #[must_use]
-    pub const fn extra(&self) -> Tokens {
-        self.extra
+    pub fn with_bought(self, change: impl FnOnce(Bought) -> Bought) -> Self {
+        Self { bought: change(self.bought), ..self }
     }
 
     /// How long until this window ends.
@@ -220,7 +188,7 @@ impl Window {
         let left = wide(self.left(policy, now).get()).min(length);
         let weighed = wide(self.before.get()).saturating_mul(left).div_ceil(length.max(1));
         let used = weighed.saturating_add(wide(self.used.get()));
-        let remaining = wide(self.limit(policy).get()).saturating_sub(used);
+        let remaining = wide(self.bought.on(policy.limit).get()).saturating_sub(used);
         Tokens::micro(u64::try_from(remaining).unwrap_or(u64::MAX))
     }
 
@@ -238,10 +206,7 @@ impl Window {
     /// Whether nothing in it is used, weighed, paid for or owed.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.used == Tokens::ZERO
-            && self.before == Tokens::ZERO
-            && self.extra == Tokens::ZERO
-            && self.owed == Tokens::ZERO
+        self.used == Tokens::ZERO && self.before == Tokens::ZERO && self.bought.is_nothing()
     }
 }
 
@@ -322,25 +287,39 @@ mod tests {
     #[test]
     fn what_is_paid_for_lasts_until_the_window_ends() {
         let policy = policy(3, 60, Motion::Fixed);
-        let window =
-            Window::default().at(&policy, Millis::new(0)).count(Tokens::whole(3)).extend(Tokens::whole(2));
+        let window = Window::default()
+            .at(&policy, Millis::new(0))
+            .count(Tokens::whole(3))
+            .with_bought(|bought| bought.plus(Tokens::whole(2)));
         assert_eq!(window.check(Tokens::whole(2), &policy, Millis::new(0)), None);
-        assert_eq!(window.at(&policy, Millis::new(60_000)).extra(), Tokens::ZERO);
+        assert_eq!(window.at(&policy, Millis::new(60_000)).bought.extra(), Tokens::ZERO);
     }
 
     #[test]
     fn what_is_taken_back_lowers_the_window_until_it_ends_and_is_filled_first() {
         let policy = policy(3, 60, Motion::Fixed);
-        let sold =
-            Window::default().at(&policy, Millis::new(0)).extend(Tokens::whole(2)).count(Tokens::whole(4));
-        let over = sold.take_back(Tokens::whole(2));
-        assert_eq!((over.remaining(&policy, Millis::new(0)), over.owed()), (Tokens::ZERO, Tokens::ZERO));
-        assert!(over.extend(Tokens::ONE).check(Tokens::ONE, &policy, Millis::new(0)).is_some());
+        let sold = Window::default()
+            .at(&policy, Millis::new(0))
+            .with_bought(|bought| bought.plus(Tokens::whole(2)))
+            .count(Tokens::whole(4));
+        let over = sold.with_bought(|bought| bought.less(Tokens::whole(2)));
+        assert_eq!(
+            (over.remaining(&policy, Millis::new(0)), over.bought.owed()),
+            (Tokens::ZERO, Tokens::ZERO)
+        );
+        assert!(
+            over.with_bought(|bought| bought.plus(Tokens::ONE))
+                .check(Tokens::ONE, &policy, Millis::new(0))
+                .is_some()
+        );
         let next = Millis::new(60_000);
-        let owing = sold.at(&policy, next).take_back(Tokens::whole(2));
-        assert_eq!((owing.remaining(&policy, next), owing.owed()), (Tokens::ONE, Tokens::whole(2)));
+        let owing = sold.at(&policy, next).with_bought(|bought| bought.less(Tokens::whole(2)));
+        assert_eq!((owing.remaining(&policy, next), owing.bought.owed()), (Tokens::ONE, Tokens::whole(2)));
         assert_eq!(owing.check(Tokens::whole(2), &policy, next), Some(Wait::For(Span::seconds(60))));
-        assert_eq!(owing.extend(Tokens::ONE).check(Tokens::whole(2), &policy, next), None);
+        assert_eq!(
+            owing.with_bought(|bought| bought.plus(Tokens::ONE)).check(Tokens::whole(2), &policy, next),
+            None
+        );
         assert!(!owing.is_whole() && owing.at(&policy, Millis::new(120_000)).is_whole());
     }
 
@@ -348,13 +327,14 @@ mod tests {
     fn stored_form_is_pinned() {
         let window = Window { index: 7, used: Tokens::ONE, ..Window::default() };
         assert_eq!(serde_json::to_string(&window).unwrap(), r#"{"index":7,"used":1000000}"#);
-        let full = Window { before: Tokens::micro(2), extra: Tokens::micro(3), ..window };
+        let full = Window { before: Tokens::micro(2), bought: Bought::of(Tokens::micro(3)), ..window };
         let stored = r#"{"index":7,"used":1000000,"before":2,"extra":3}"#;
         assert_eq!(serde_json::to_string(&full).unwrap(), stored);
         assert_eq!(serde_json::from_str::<Window>(stored).unwrap(), full);
-        let owing = Window { owed: Tokens::micro(4), ..window };
+        let owing = Window { bought: Bought::NOTHING.less(Tokens::micro(4)), ..window };
         let stored = r#"{"index":7,"used":1000000,"owed":4}"#;
         assert_eq!(serde_json::to_string(&owing).unwrap(), stored);
         assert_eq!(serde_json::from_str::<Window>(stored).unwrap(), owing);
+        assert!(serde_json::from_str::<Window>(r#"{"index":7,"used":1000000,"owned":4}"#).is_err());
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Allowance, paid_window_left};
+use super::Allowance;
+use super::sold::paid_window_left;
 use crate::limit::bucket::Wait;
 use crate::limit::plan::Policy;
 use crate::limit::quota::Quota;
@@ -15,7 +16,7 @@ impl Allowance {
     pub fn is_precious(&self, policy: Option<&Policy>) -> bool {
         let capacity = policy.and_then(|policy| policy.bucket.as_ref()).map(|bucket| bucket.capacity);
         let owes = self.bucket.is_some_and(|bucket| bucket.owed() > Tokens::ZERO)
-            || self.windows.values().any(|window| window.owed() > Tokens::ZERO);
+            || self.windows.values().any(|window| window.bought().owed() > Tokens::ZERO);
         let bucket = self.bucket.is_some_and(|bucket| match capacity {
             Some(capacity) => bucket.paid() > Tokens::ZERO || bucket.level() > capacity,
             None => bucket.paid() > Tokens::ZERO,
@@ -27,8 +28,8 @@ impl Allowance {
     /// Whether more of a window or quota was bought that is not over.
     #[must_use]
     pub fn was_extended(&self) -> bool {
-        self.windows.values().any(|window| window.extra() > Tokens::ZERO)
-            || self.quotas.values().any(|quota| quota.extra() > Tokens::ZERO)
+        self.windows.values().any(|window| window.bought().extra() > Tokens::ZERO)
+            || self.quotas.values().any(|quota| quota.bought().extra() > Tokens::ZERO)
     }
 
     /// How long until nothing of it is left to remember where the plan does not have the endpoint any more.
