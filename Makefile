@@ -74,6 +74,10 @@ advisories: ## Look for known vulnerabilities in the dependencies (asks the web)
 bench: build ## Measure what the gate costs, beside bare workers
 	@$(NODE) bench/bench.ts $(ARGS)
 
+.PHONY: bench-cost
+bench-cost: build ## Count what Cloudflare would charge for (takes five minutes)
+	@$(NODE) bench/cost.ts
+
 .PHONY: bench-trust
 bench-trust: build ## Measure what a client waits for a refill, settled first and on trust
 	@$(NODE) bench/trust.ts $(ARGS)

@@ -21,7 +21,7 @@ export interface GateOptions {
   /** Secrets beside or instead of the usual two; `undefined` takes one away. */
   secrets?: Record<string, string | undefined>;
   /** What of the rig stands between the worker and its platform: see there. */
-  platform?: "faulty_platform.js" | "moved_clock.js";
+  platform?: "counting_platform.js" | "faulty_platform.js" | "moved_clock.js";
   /** A folder that outlives `stop` and `kill`. */
   persist?: string;
 }
