@@ -1,6 +1,9 @@
 // @ts-check
 // The way of a payment through the page: from one click to what was bought.
 
+/** The gate refuses a payment that is good for less than 6 more seconds. */
+const LEAST_SECONDS = 8;
+
 /** @param {Desk} desk */
 async function pay(desk) {
   const { wallet, offer, accepted } = desk.chosen();
@@ -9,11 +12,10 @@ async function pay(desk) {
   const from = await connect(wallet, offer.chain, offer.network);
   desk.say(`Check the amount in ${wallet.name} and sign: ${offer.words}, from ${from.slice(0, 6)}…${from.slice(-4)}.`, "busy");
   const payload = await sign(wallet, from, accepted, desk.now());
-  const validBefore = Number(payload.authorization.validBefore);
-  if (desk.now() > validBefore - LEAST_SECONDS) {
+  if (desk.now() > Number(payload.authorization.validBefore) - LEAST_SECONDS) {
     throw new Told(`Signing took longer than the ${accepted.maxTimeoutSeconds} seconds for which it is good. Nothing was paid: try again.`);
   }
-  await settle(desk, { field: paymentField(desk.data, accepted, payload), validBefore, price: offer.words, isInDoubt: false });
+  await settle(desk, { field: paymentField(desk.data, accepted, payload), price: offer.words, isInDoubt: false });
 }
 
 /** Sees a signed payment through. @param {Desk} desk @param {Payment} payment */
@@ -24,7 +26,7 @@ async function settle(desk, payment) {
     keepSession(answer, desk.data.sessionSeconds);
     if (isPaid(answer)) desk.say("Paid. The answer is coming…", "busy");
   };
-  const outcome = await deliver(payment, { now: desk.now, pause: desk.pause, arrived });
+  const outcome = await deliver(payment, { pause: desk.pause, arrived });
   keep(undefined);
   switch (outcome.is) {
     case "answered":
@@ -36,8 +38,6 @@ async function settle(desk, payment) {
       const more = receipt ? [" ", make("a", { href: receipt }, "Its receipt")] : [];
       return desk.say(sentence(detail ?? "This payment was used before"), "wrong", ...more);
     }
-    case "over":
-      throw new Told(giveUp(outcome, payment));
   }
 }
 
@@ -49,13 +49,6 @@ function refusal({ data }, { answer, problem: { detail, reason } }, payment) {
   }
   const hint = /insufficient|simulation/.test(reason ?? "") ? ` Check that the wallet holds ${payment.price}.` : "";
   return `${sentence(detail ?? "The payment was refused; no money moved")}${hint} You may try again.`;
-}
-
-/** What to do about a payment whose time is over. @param {Outcome} outcome @param {Payment} payment */
-function giveUp({ problem: { request_id } }, { price, isInDoubt }) {
-  if (!isInDoubt) return `The payment of ${price} was not taken in its time, and no money moved. You may try again.`;
-  return `The payment of ${price} can be taken no longer, and the gate has none under way. Look into your wallet before you pay again: `
-    + `if the money has left it, tell the API's owner the request ${request_id ?? ""}.`;
 }
 
 /** Opens or shows what was bought. @param {Desk} desk @param {Answer} given @param {Payment} payment */

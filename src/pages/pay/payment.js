@@ -3,13 +3,11 @@
 // as long as the gate cannot say. It is never signed a second time by itself.
 
 /** @typedef {{network: string, amount: string, asset: string, payTo: string, maxTimeoutSeconds: number, extra: {name: string, version: string}}} Requirements */
-/** @typedef {{field: string, validBefore: number, price: string, isInDoubt: boolean}} Payment */
+/** @typedef {{field: string, price: string, isInDoubt: boolean}} Payment */
 /** @typedef {{answer: Response, body: Blob}} Answer */
-/** @typedef {{is: "answered" | "refused" | "used" | "over", problem: Problem} & Answer} Outcome */
-/** @typedef {{type?: string, detail?: string, reason?: string, request_id?: string, receipt?: string}} Problem */
+/** @typedef {{is: "answered" | "refused" | "used", problem: Problem} & Answer} Outcome */
+/** @typedef {{type?: string, detail?: string, reason?: string, receipt?: string}} Problem */
 
-/** The gate refuses a payment that is good for less than 6 more seconds. */
-const LEAST_SECONDS = 8;
 const LONGEST_PAUSE_SECONDS = 15;
 
 /** Where the payment for this request is kept. The fragment of a URL is not sent. */
@@ -45,20 +43,18 @@ function paymentField(data, accepted, payload) {
 }
 
 /**
- * Sends the request with the payment until it is known what became of that, and all of the answer is there.
+ * Sends the request with the payment until it is known what became of that, and all of the answer is there. Of one that was
+ * presented in its time the gate knows it afterwards, too.
  * @param {Payment} payment
- * @param {{now: () => number, pause: (text: string, seconds: number) => Promise<void>, arrived: (answer: Response) => void}} page
- *   `now` in unix seconds; `pause` says why, and waits; `arrived` is told of an answer before its body is read
+ * @param {{pause: (text: string, seconds: number) => Promise<void>, arrived: (answer: Response) => void}} page
+ *   `pause` says why, and waits; `arrived` is told of an answer before its body is read
  * @returns {Promise<Outcome>}
  */
-async function deliver(payment, { now, pause, arrived }) {
+async function deliver(payment, { pause, arrived }) {
   for (let losses = 0; ;) {
-    // One that is good no longer would be refused for that, whatever became of it. A plain request is told to wait while a
-    // payment is under way, and passes once it is credited.
-    const isOver = now() > payment.validBefore - LEAST_SECONDS;
     let answer, body;
     try {
-      answer = await send(isOver ? undefined : payment.field);
+      answer = await send(payment.field);
       arrived(answer);
       body = await answer.blob();
     } catch {
@@ -80,19 +76,15 @@ async function deliver(payment, { now, pause, arrived }) {
     } else if (is("too-many-failures")) {
       await pause("Too many payments were refused, so this one was not looked at yet. It is sent again", retryAfter);
     } else {
-      const refused = isOver ? "over" : "refused";
-      return { is: answer.status === 402 ? refused : is("payment-used") ? "used" : "answered", problem, answer, body };
+      return { is: answer.status === 402 ? "refused" : is("payment-used") ? "used" : "answered", problem, answer, body };
     }
   }
 }
 
-/**
- * The same request as the browser's. Redirects are the browser's to follow.
- * @param {string | undefined} field
- */
+/** The same request as the browser's, paid for. Redirects are the browser's to follow. @param {string} field */
 async function send(field) {
-  const headers = { Accept: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8" };
-  return await fetch(location.href, { headers: field ? { ...headers, "PAYMENT-SIGNATURE": field } : headers, cache: "no-store", redirect: "manual" });
+  const headers = { Accept: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "PAYMENT-SIGNATURE": field };
+  return await fetch(location.href, { headers, cache: "no-store", redirect: "manual" });
 }
 
 /** Whether an answer came by the gate, and not from something before it that failed. @param {Response} answer */

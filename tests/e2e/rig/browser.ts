@@ -19,6 +19,8 @@ export interface Look {
   ip?: string;
   /** Which messages of the console belong to the test. Chromium notes there every answer of 400 and above. */
   expected?: RegExp;
+  /** What is done to the window before it opens anything. */
+  prepare?: (page: Page) => Promise<unknown>;
 }
 
 export interface Visit {
@@ -47,7 +49,7 @@ export async function startBrowser() {
   });
   const part = {
     /** A window of its own, as somebody's who was never here, at a path of the gate. */
-    async visit(gate: Gate, path: string, { width = 1280, height = 900, scheme = "light", ip = freshAddress(), expected }: Look = {}): Promise<Visit> {
+    async visit(gate: Gate, path: string, { width = 1280, height = 900, scheme = "light", ip = freshAddress(), expected, prepare }: Look = {}): Promise<Visit> {
       const context = await browser.newContext({
         viewport: { width, height },
         colorScheme: scheme,
@@ -58,6 +60,7 @@ export async function startBrowser() {
       });
       const page = await context.newPage();
       const faults = watch(page, gate, expected);
+      await prepare?.(page);
       await page.goto(gate.at(path));
       return {
         page,
