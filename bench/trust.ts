@@ -49,7 +49,7 @@ async function refill(payer: Payer): Promise<{ ms: number; isSettled: boolean }>
   payer.paid += 1;
   const all = "SELECT id FROM payments WHERE account = ? AND state = 'credited'";
   const isKnown = async () => (await payer.gate.ledger(all, `ip:${payer.ip}`)).length === payer.paid ? true : undefined;
-  await eventually("it is settled", isKnown, 30_000);
+  await eventually("it is settled", isKnown);
   return { ms, isSettled: answer.headers.has("payment-response") };
 }
 

@@ -188,7 +188,7 @@ test("a payment of unknown outcome is pending, and its credits come by themselve
   world.facilitator.next("settle", forwardThenCut);
   await unavailable(await client(CREDITS, amount(25, headers)), "payment-pending");
   await unavailable(await client(CREDITS, amount(25)), "payment-pending");
-  await eventually("the credits are there", async () => (await blocks("key:doubtful")).length > 0 ? true : undefined, 20_000);
+  await eventually("the credits are there", async () => (await blocks("key:doubtful")).length > 0 ? true : undefined);
   assert.equal((await bought(await client(CREDITS, amount(25, headers))))["balance"], "25");
   assert.equal(await world.chain.balance(wallet.address), 975_000n);
 });
@@ -213,11 +213,11 @@ test("killed at any step of a payment, the gate credits it once afterwards", asy
     await gate.restart();
     // Before it was settled nothing had begun, and the client sends it again; then it comes without the client.
     if (verb === "verify") await client(CREDITS, amount(60, headers));
-    await eventually(`the credits are there, killed at ${verb}`, async () => (await blocks(`key:${name}`)).length > 0 ? true : undefined, 20_000);
+    await eventually(`the credits are there, killed at ${verb}`, async () => (await blocks(`key:${name}`)).length > 0 ? true : undefined);
     const again = await eventually("it is told", async () => {
       const answer = await client(CREDITS, amount(60, headers));
       return answer.status === 201 ? answer : undefined;
-    }, 20_000);
+    });
     assert.equal((await bought(again))["balance"], "60", verb);
     assert.equal(await world.chain.balance(wallet.address), 940_000n, verb);
   }

@@ -58,7 +58,7 @@ test("a thousand visitors leave no row in their objects once they are whole and 
   await eventually("the ledger has what all of them used", async () => {
     const [ledger] = await gate.ledger("SELECT COUNT(DISTINCT account) AS accounts, SUM(calls) AS calls FROM usage");
     return ledger!["accounts"] === VISITORS + 1 && ledger!["calls"] === VISITORS + 1 ? true : undefined;
-  }, 60_000);
+  });
   const files = await objects();
   assert.equal(files.length, VISITORS + 1);
   const holding = await eventually("at most one object holds rows", async () => {
@@ -66,7 +66,7 @@ test("a thousand visitors leave no row in their objects once they are whole and 
     const found = [];
     for (const file of files) if (found.length < 2 && rows(file) > 0) found.push(file);
     return found.length < 2 ? found : undefined;
-  }, 60_000);
+  });
   assert.equal(holding.length, 1, "the resident's rows are kept");
   assert.equal(remaining(await served(await visitor("/visit"))), 2, "who comes back is new");
   assert.equal(remaining(await served(await resident("/stay"))), 1, "who was remembered is remembered");

@@ -79,7 +79,7 @@ for (const [what, spend] of [
       await html(500)(call);
     });
     await unavailable(await one.client("/cpu", { headers: one.headers }));
-    await eventually("the offer is there again", async () => (await one.client("/cpu")).status === 402 ? true : undefined, 20_000);
+    await eventually("the offer is there again", async () => (await one.client("/cpu")).status === 402 ? true : undefined);
     await refusal(await one.client("/cpu", { headers: one.headers }));
     await exactly(one.client, 0);
     assert.equal(world.facilitator.calls.settle.length, 1);
@@ -158,7 +158,7 @@ test("without a chain what is above the owner's limit is held, and tried again o
 
 /** Four tokens appear without the client; the money moved once, and the ledger names the transaction that moved it. */
 async function credited(one: Payer): Promise<void> {
-  await eventually("the payment is credited", async () => await tokens(one.client) >= 4 ? true : undefined, 25_000);
+  await eventually("the payment is credited", async () => await tokens(one.client) >= 4 ? true : undefined);
   await exactly(one.client, 4);
   assert.equal(await world.chain.balance(one.wallet.address), 999_000n);
   const row = await eventually("the ledger has it", async () => {

@@ -90,13 +90,13 @@ test("a ledger that never answers slows no request, and what was counted meanwhi
   await (await served(await client("/light"))).text();
   // Between two flushes that were given up, what was counted is stored.
   const givenUp = () => gate.logs.filter(({ message }) => /ledger: no answer in 5s; usage stays here/.test(message)).length;
-  await eventually("flushes are given up", async () => givenUp() >= 2 ? true : undefined, 60_000);
+  await eventually("flushes are given up", async () => givenUp() >= 2 ? true : undefined);
   await gate.kill();
   await gate.restart();
   assert.deepEqual(await set(), before);
   assert.equal(await calls(client), 4);
   await (await served(await client("/light"))).text();
-  await eventually("the ledger has it all", async () => await inLedger(ip) === 5 ? true : undefined, 30_000);
+  await eventually("the ledger has it all", async () => await inLedger(ip) === 5 ? true : undefined);
 });
 
 for (const storage of ["fails", "lies"] as const) {
@@ -110,7 +110,7 @@ for (const storage of ["fails", "lies"] as const) {
     for (let nth = 0; nth < 4; nth += 1) await served(await client("/kept"));
     await problem(await client("/kept"), 429, "quota-exceeded");
     assert.equal(await calls(client), 5);
-    await eventually("the ledger says the same", async () => await inLedger(ip) === 5 ? true : undefined, 30_000);
+    await eventually("the ledger says the same", async () => await inLedger(ip) === 5 ? true : undefined);
   });
 }
 

@@ -42,7 +42,7 @@ async function reaches(account: string, wanted: Table): Promise<void> {
   await eventually(`the ledger has of ${account} what was counted`, async () => {
     found = await inLedger(account);
     return JSON.stringify(sorted(found)) === JSON.stringify(sorted(wanted)) ? true : undefined;
-  }, 30_000).catch((error: Error) => assert.deepEqual(found, wanted, error.message));
+  }).catch((error: Error) => assert.deepEqual(found, wanted, error.message));
 }
 
 function sorted(table: Table): [string, any][] {

@@ -117,7 +117,7 @@ test("a session over its limit is blocked, queued or degraded as its plan says, 
     const all = await ordered(gate, "GET", "/top?n=1000") as unknown as Table[];
     const found = all.filter(({ client }) => String(client).startsWith("session:key:seen:"));
     return found.reduce((sum, { total_requests }) => sum + total_requests, 0) === 8 ? found : undefined;
-  }, 20_000);
+  });
   const counts = top.map(({ client, request_count, blocked_count }) => [client, request_count, blocked_count]);
   assert.deepEqual(counts, [["session:key:seen:busy", 6, 1], ["session:key:seen:calm", 1, 0]]);
   const { total_requests, total_blocked, active_clients } = await ordered(gate, "GET", "/stats");

@@ -86,7 +86,7 @@ async function inLedger(account: string, calls: number): Promise<Map<number, Tab
        FROM usage WHERE account = ? GROUP BY day`, account);
     const told = rows.reduce((sum, row) => sum + row["calls"], 0);
     return told === calls ? new Map(rows.map(({ day, ...row }) => [day, row])) : undefined;
-  }, 30_000);
+  });
 }
 
 /** The lines of the owner's bill of an account, over all that the tests here are about. */

@@ -71,7 +71,7 @@ async function closedOnChain(channel: string): Promise<Awaited<ReturnType<Tempo[
   return await eventually("the chain has closed it", async () => {
     const found = await tempo.channel(channel);
     return found.finalized ? found : undefined;
-  }, 90_000);
+  });
 }
 
 /** What the session's client does to close its channel. The alarm rings at once then. */
@@ -218,7 +218,7 @@ suite("what takes its time", { concurrency: true }, () => {
       sent.set(session, authorization(await voucher(session.method, session.denied, session.channel, 250n)));
     }
     const asking = [lost, unheard].map(async (session) => await session.client("/cpu", sent.get(session)).catch(() => undefined));
-    await eventually("both have spent", async () => (await mortal.seen()).credits >= 2 ? true : undefined, 20_000);
+    await eventually("both have spent", async () => (await mortal.seen()).credits >= 2 ? true : undefined);
     await mortal.kill();
     await Promise.all(asking);
     await mortal.restart();
@@ -228,7 +228,7 @@ suite("what takes its time", { concurrency: true }, () => {
     for (const { channel } of [lost, unheard]) {
       const rows = async () => await mortal.ledger("SELECT spent FROM channels WHERE id = ? AND spent = '250'", channel);
       // The ledger is told when the account has what was spent.
-      await eventually("the alarm has done its work", async () => (await rows())[0], 30_000);
+      await eventually("the alarm has done its work", async () => (await rows())[0]);
     }
     for (const session of [lost, unheard]) assert.deepEqual(await bill(session), { count: 1, amount: "0.00025" });
     // A channel that is closed rings at once, and goes through all of it again.

@@ -70,7 +70,7 @@ test("the stock session client opens a channel, spends from it beyond its free a
   const closed = await manager.close();
   assert.equal(closed!.channelId, first.channelId);
   const closings = async () => (await gate.ledger("SELECT * FROM channels WHERE id = ? AND closed = 1", manager.channelId!))[0];
-  const row = await eventually("the ledger has what the payee redeems", closings, 20_000);
+  const row = await eventually("the ledger has what the payee redeems", closings);
   assert.deepEqual([row["payer"], row["spent"]], [payer.address.toLowerCase(), "334"]);
   assert.match(row["signature"], /^0x[0-9a-f]{130}$/);
 });

@@ -106,7 +106,7 @@ async function payments(account: string, state: string): Promise<Table[]> {
 }
 
 async function told(account: string, type: string): Promise<Table> {
-  return await eventually(`the owner is told of ${type}`, async () => owner.of(account).find((notice) => notice["type"] === type), 20_000);
+  return await eventually(`the owner is told of ${type}`, async () => owner.of(account).find((notice) => notice["type"] === type));
 }
 
 test("a wallet with two settled payments is served before its third is settled, by a stock client, and settled afterwards", async () => {
@@ -219,7 +219,7 @@ test("of many payments at once no more is given than the wallet has settled", as
     await honest(call);
   });
   const answers = others.map(async (client) => await served(await client("/cpu", { headers: headerV2(await signV2(payer.wallet, offer)) })));
-  await eventually("all are to be settled", async () => world.facilitator.calls.settle.length === 8 ? true : undefined, 20_000);
+  await eventually("all are to be settled", async () => world.facilitator.calls.settle.length === 8 ? true : undefined);
   release();
   const paid = await Promise.all(answers);
   assert.equal(paid.filter(({ headers }) => !headers.has("payment-response")).length, 2, "two were settled before");
@@ -238,7 +238,7 @@ test("while an outcome is unknown the credit stays and nothing more is given; th
   const next = await pay(payer);
   assert.ok(next.headers.has("payment-response"), "it is settled first while the other is in doubt");
   retry.then(honest);
-  await eventually("the doubt is over", async () => (await payments(payer.account, "credited")).length === 4 ? true : undefined, 25_000);
+  await eventually("the doubt is over", async () => (await payments(payer.account, "credited")).length === 4 ? true : undefined);
   assert.equal(await world.chain.balance(payer.wallet.address), 996_000n, "each was taken once");
   await exactly(payer.client, 3);
 });
@@ -252,8 +252,8 @@ test("killed between credit and settlement, the worker settles afterwards and cr
   settling.then(() => {});
   await gate.restart();
   payer.client = gate.client(payer.account.slice(3));
-  await eventually("it is settled", async () => await world.chain.balance(payer.wallet.address) === 997_000n ? true : undefined, 20_000);
-  await eventually("it is credited", async () => (await payments(payer.account, "credited")).length === 3 ? true : undefined, 20_000);
+  await eventually("it is settled", async () => await world.chain.balance(payer.wallet.address) === 997_000n ? true : undefined);
+  await eventually("it is credited", async () => (await payments(payer.account, "credited")).length === 3 ? true : undefined);
   await exactly(payer.client, 3);
 });
 
@@ -271,7 +271,7 @@ test("killed while the credit is being taken back, it is taken back once", async
   world.facilitator.always("settle", REFUSED);
   await gate.restart();
   payer.client = gate.client(payer.account.slice(3));
-  await eventually("it is taken back", async () => (await payments(payer.account, "taken-back")).length > 0 ? true : undefined, 25_000);
+  await eventually("it is taken back", async () => (await payments(payer.account, "taken-back")).length > 0 ? true : undefined);
   const left = await tokens(payer.client);
   assert.ok(left <= -0.9 && left >= -1, `${left}: one was used`);
 });

@@ -43,7 +43,7 @@ async function told(account: string, count: number): Promise<Table[]> {
   return await eventually(`the owner is told ${count} things of ${account}`, async () => {
     const notices = owner.of(account);
     return notices.length >= count ? notices : undefined;
-  }, 20_000);
+  });
 }
 
 test("a limit that is exceeded is told once for a client and window, signed, however many requests are denied", async () => {
@@ -123,7 +123,7 @@ test("a server that is down, fails, or redirects is tried again with the same id
   assert.ok(tries().length >= 3);
   assert.equal(owner.attempts.some(({ path }) => path === "/elsewhere"), false, "no redirect is followed");
   const paid = () => owner.of(`ip:${ip}`).filter(({ type }) => type === "paid").length;
-  await eventually("the payment is told", async () => paid() === 1 ? true : undefined, 20_000);
+  await eventually("the payment is told", async () => paid() === 1 ? true : undefined);
   assert.ok(owner.attempts.every((notice) => notice["signature_is_good"]));
 });
 

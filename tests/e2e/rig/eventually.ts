@@ -1,7 +1,10 @@
-// Waits for something that happens by itself, such as an alarm, and no longer than it may take.
+// Waits for something that happens by itself, such as an alarm.
 
-/** The first result of `look` that is not `undefined`. */
-export async function eventually<T>(what: string, look: () => Promise<T | undefined>, withinMs = 10_000): Promise<T> {
+/** When it is given up: no test measures speed by it, and a machine may be slow. */
+const PATIENCE_MS = 90_000;
+
+/** The first result of `look` that is not `undefined`. Less patience is for what would happen later in another way. */
+export async function eventually<T>(what: string, look: () => Promise<T | undefined>, withinMs = PATIENCE_MS): Promise<T> {
   const deadline = Date.now() + withinMs;
   for (;;) {
     const found = await look();
