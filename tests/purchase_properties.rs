@@ -12,8 +12,7 @@
 
 mod payments;
 
-use std::cell::Cell;
-
+use payments::faults::{Fault, Life, START, faults, perform, run};
 use proptest::prelude::*;
 use tollgate::contract::Credit;
 use tollgate::limit::account::{Account, Rules};
@@ -29,36 +28,6 @@ use tollgate::pay::purchase::{Event, Progress, Purchase, SettlementPolicy, State
 use tollgate::pay::x402::PaymentId;
 use tollgate::pay::x402::facilitator::{SettleAnswer, VerifyAnswer};
 use tollgate::time::{Millis, Span};
-
-const START: u64 = 1_740_672_100_000;
-
-/// What a fault does to one step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
-    /// It works.
-    None,
-    /// It does nothing and fails.
-    Fails,
-    /// It works and is reported failed.
-    WorksButReportsFailure,
-    /// The process dies before it.
-    DiesBefore,
-    /// It works, and the process dies before hearing of it.
-    DiesAfter,
-    /// The other side refuses, for certain, where it can.
-    Refuses,
-}
-
-fn faults() -> impl Strategy<Value = Fault> {
-    prop_oneof![
-        3 => Just(Fault::None),
-        2 => Just(Fault::Fails),
-        2 => Just(Fault::WorksButReportsFailure),
-        1 => Just(Fault::DiesBefore),
-        2 => Just(Fault::DiesAfter),
-        1 => Just(Fault::Refuses),
-    ]
-}
 
 /// The account that is credited, as it is: the payment buys it prepaid credits.
 struct Buyer(Account);
@@ -76,30 +45,28 @@ const BOUGHT: u64 = 4;
 #[derive(Default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct World {
-    now: u64,
+    life: Life,
+    policy: Option<SettlementPolicy>,
     settled_on_chain: bool,
     /// The payer used the nonce for something else.
     spent_elsewhere: bool,
     pending_at_account: bool,
     buyer: Buyer,
-    stored: Option<String>,
-    settle_calls: Cell<u32>,
-    /// Whether the owner does not wait for the alarm.
-    owner_is_impatient: bool,
 }
 
 impl World {
-    /// What goes on with a payment that nobody drives.
-    fn waking(&self) -> Event {
-        if self.owner_is_impatient { Event::Retried } else { Event::Resumed }
+    /// Under these settings of the owner.
+    fn under(policy: SettlementPolicy, owner_is_impatient: bool) -> Self {
+        let life = Life::of(owner_is_impatient);
+        Self { life, policy: Some(policy), ..Self::default() }
     }
 
-    fn now(&self) -> Millis {
-        Millis::new(START + self.now)
+    fn buy(&mut self, faults: &[Fault]) -> Purchase {
+        let purchase = payments::purchase(self.life.now());
+        run(self, purchase, faults)
     }
 
     fn settle(&mut self) -> SettleAnswer {
-        self.settle_calls.set(self.settle_calls.get() + 1);
         if self.settled_on_chain || self.spent_elsewhere {
             return SettleAnswer::NonceUsed { reason: "invalid_exact_evm_nonce_already_used".to_owned() };
         }
@@ -123,7 +90,7 @@ impl World {
         let credit = Credit { payment, endpoint: sale::endpoint(), grants, amount: Amount::new(1000) };
         let plans = Plans::default();
         let rules = Rules { plans: &plans, plan: "", payment: true, notices: Kinds::NONE, decimals: 6 };
-        self.buyer.0 = self.buyer.0.clone().credit(&rules, &credit, self.now());
+        self.buyer.0 = self.buyer.0.clone().credit(&rules, &credit, self.life.now());
         self.pending_at_account = false;
     }
 
@@ -136,7 +103,7 @@ impl World {
         let (credits, usage) = (self.buyer.0.credits(), self.buyer.0.usage());
         let payments: u64 = usage.lines().map(|line| line.tally.payments).sum();
         assert_eq!(u64::try_from(credits.blocks().len()), Ok(payments));
-        credits.balance(self.now()).floor()
+        credits.balance(self.life.now()).floor()
     }
 
     /// What it must have.
@@ -154,110 +121,53 @@ fn policy(limit: u128) -> SettlementPolicy {
     }
 }
 
-/// Does one step under a fault; `None` when the process died.
-fn perform(world: &mut World, purchase: &Purchase, step: &Step, fault: Fault) -> Option<Event> {
-    let failed = || Event::StepFailed("injected".to_owned());
-    match fault {
-        Fault::DiesBefore => return None,
-        Fault::Fails => {
-            return Some(match step {
-                Step::Verify => Event::Verified(None, VerifyAnswer::NoAnswer { why: "injected".to_owned() }),
-                Step::Settle => {
-                    Event::Settled(SettleAnswer::Unknown { why: "injected".to_owned(), transaction: None })
-                }
-                _ => failed(),
-            });
-        }
-        Fault::Refuses if *step == Step::Verify => {
-            return Some(Event::Verified(
-                Some("f".into()),
-                VerifyAnswer::Invalid { reason: "no".to_owned() },
-            ));
-        }
-        // A facilitator that is certain: only while the money has not moved.
-        Fault::Refuses if *step == Step::Settle && !world.settled_on_chain => {
-            return Some(Event::Settled(SettleAnswer::Refused { reason: "insufficient_funds".to_owned() }));
-        }
-        _ => {}
+impl payments::faults::World for World {
+    fn life(&mut self) -> &mut Life {
+        &mut self.life
     }
-    let event = match step {
-        Step::Verify => Event::Verified(Some("f".to_owned()), VerifyAnswer::Valid { payer: None }),
-        Step::Announce => {
-            world.pending_at_account = true;
-            Event::Announced
-        }
-        Step::Settle => Event::Settled(world.settle()),
-        Step::ClaimTransaction(_) => Event::TransactionClaimed(true),
-        Step::Credit => {
-            world.credit(purchase.id());
-            Event::Credited
-        }
-        Step::Withdraw => {
-            world.pending_at_account = false;
-            Event::Withdrawn
-        }
-        Step::Acknowledge => {
-            world.acknowledge(&purchase.id());
-            Event::Acknowledged
-        }
-        Step::Record => Event::Recorded(purchase.state()),
-        Step::SignReceipt => Event::ReceiptSigned(Box::new(payments::receipt())),
-        Step::KeepReceipt => Event::ReceiptKept,
-        Step::AskChain => Event::ChainSaid(world.chain_says()),
-        Step::Admit
-        | Step::ForgetAnswer
-        | Step::AskTrust
-        | Step::Advance
-        | Step::TakeBack
-        | Step::TellTrust(_) => panic!("no refill has this step where nobody is trusted: {step:?}"),
-        Step::Rest(_) => world.waking(),
-    };
-    match fault {
-        Fault::DiesAfter => None,
-        Fault::WorksButReportsFailure => Some(match step {
-            Step::Settle => {
-                Event::Settled(SettleAnswer::Unknown { why: "cut off".to_owned(), transaction: None })
+
+    fn policy(&self) -> SettlementPolicy {
+        self.policy.unwrap_or_else(|| policy(1_000_000))
+    }
+
+    fn refuse(&mut self, step: &Step) -> Option<Event> {
+        match step {
+            Step::Verify => {
+                let answer = VerifyAnswer::Invalid { reason: "no".to_owned() };
+                Some(Event::Verified(Some("f".into()), answer))
             }
-            Step::Verify => Event::Verified(None, VerifyAnswer::NoAnswer { why: "cut off".to_owned() }),
-            _ => failed(),
-        }),
-        _ => Some(event),
+            // A facilitator that is certain: only while the money has not moved.
+            Step::Settle if !self.settled_on_chain => {
+                Some(Event::Settled(SettleAnswer::Refused { reason: "insufficient_funds".to_owned() }))
+            }
+            _ => None,
+        }
     }
-}
 
-/// Drives a purchase as the edge does, until it rests for good or the faults and then the patience run out.
-fn run(world: &mut World, faults: &[Fault], policy: &SettlementPolicy) -> Purchase {
-    let mut purchase = payments::purchase(world.now());
-    let mut faults = faults.iter().copied();
-    for _ in 0..400 {
-        let step = purchase.step(world.now());
-        let fault = faults.next().unwrap_or(Fault::None);
-        if let Step::Rest(None) = step {
-            return purchase;
+    fn perform(&mut self, purchase: &Purchase, step: &Step) -> Event {
+        match step {
+            Step::Announce => {
+                self.pending_at_account = true;
+                Event::Announced
+            }
+            Step::Settle => Event::Settled(self.settle()),
+            Step::Credit => {
+                self.credit(purchase.id());
+                Event::Credited
+            }
+            Step::Withdraw => {
+                self.pending_at_account = false;
+                Event::Withdrawn
+            }
+            Step::Acknowledge => {
+                self.acknowledge(&purchase.id());
+                Event::Acknowledged
+            }
+            Step::Record => Event::Recorded(purchase.state()),
+            Step::AskChain => Event::ChainSaid(self.chain_says()),
+            step => panic!("no refill has this step where nobody is trusted: {step:?}"),
         }
-        if let Step::Rest(Some(at)) = step {
-            world.now = world.now.max(at.get() - START);
-        }
-        let Some(event) = perform(world, &purchase, &step, fault) else {
-            // The process died: what is stored goes on, by alarm or by the owner; what was not stored never was.
-            let Some(stored) = &world.stored else { return purchase };
-            let StoredPurchase::V1(read) = serde_json::from_str(stored).unwrap();
-            purchase = read.apply(world.waking(), policy, world.now());
-            store(world, &purchase);
-            continue;
-        };
-        if matches!(event, Event::StepFailed(_)) {
-            world.now += 1_000;
-        }
-        purchase = purchase.apply(event, policy, world.now());
-        store(world, &purchase);
     }
-    panic!("it never came to rest: {purchase:?}");
-}
-
-fn store(world: &mut World, purchase: &Purchase) {
-    world.stored =
-        purchase.is_stored().then(|| serde_json::to_string(&StoredPurchase::V1(purchase.clone())).unwrap());
 }
 
 proptest! {
@@ -266,10 +176,10 @@ proptest! {
     /// No credit without settlement, never two credits, and what was settled is credited in the end.
     #[test]
     fn settled_if_and_only_if_credited(
-        faults in prop::collection::vec(faults(), 0..40), owner_is_impatient: bool,
+        faults in faults(40, false), owner_is_impatient: bool,
     ) {
-        let mut world = World { owner_is_impatient, ..World::default() };
-        let purchase = run(&mut world, &faults, &policy(1_000_000));
+        let mut world = World::under(policy(1_000_000), owner_is_impatient);
+        let purchase = world.buy(&faults);
         prop_assert_eq!(world.credited(), world.paid_for(), "{:?}", purchase);
         prop_assert!(!world.pending_at_account, "the account would ask nobody to pay for ever: {purchase:?}");
         if world.settled_on_chain {
@@ -279,9 +189,9 @@ proptest! {
 
     /// Above the owner's limit nothing is credited in doubt: it is credited with its transaction, or held.
     #[test]
-    fn above_the_limit_doubt_is_held_for_the_owner(faults in prop::collection::vec(faults(), 0..40)) {
-        let mut world = World::default();
-        let purchase = run(&mut world, &faults, &policy(0));
+    fn above_the_limit_doubt_is_held_for_the_owner(faults in faults(40, false)) {
+        let mut world = World::under(policy(0), false);
+        let purchase = world.buy(&faults);
         match purchase.state() {
             State::Credited => prop_assert!(purchase.settlement().unwrap().confirmed),
             State::Held => prop_assert!(world.credited() == 0 && world.settled_on_chain),
@@ -293,11 +203,10 @@ proptest! {
     /// the owner's limit is nothing.
     #[test]
     fn with_a_chain_to_ask_no_doubt_remains(
-        faults in prop::collection::vec(faults(), 0..40), owner_is_impatient: bool,
+        faults in faults(40, false), owner_is_impatient: bool,
     ) {
-        let mut world = World { owner_is_impatient, ..World::default() };
-        let policy = SettlementPolicy { asks_chain: true, ..policy(0) };
-        let purchase = run(&mut world, &faults, &policy);
+        let mut world = World::under(SettlementPolicy { asks_chain: true, ..policy(0) }, owner_is_impatient);
+        let purchase = world.buy(&faults);
         prop_assert_eq!(world.credited(), world.paid_for(), "{:?}", purchase);
         prop_assert!(purchase.settlement().is_none_or(|settlement| settlement.confirmed));
         prop_assert!(!world.pending_at_account);
@@ -305,10 +214,10 @@ proptest! {
 
     /// A payer who used the nonce for something else gets nothing for it.
     #[test]
-    fn a_nonce_that_was_spent_elsewhere_buys_nothing(faults in prop::collection::vec(faults(), 0..40)) {
-        let mut world = World { spent_elsewhere: true, ..World::default() };
-        let policy = SettlementPolicy { asks_chain: true, ..policy(1_000_000) };
-        let purchase = run(&mut world, &faults, &policy);
+    fn a_nonce_that_was_spent_elsewhere_buys_nothing(faults in faults(40, false)) {
+        let world = World::under(SettlementPolicy { asks_chain: true, ..policy(1_000_000) }, false);
+        let mut world = World { spent_elsewhere: true, ..world };
+        let purchase = world.buy(&faults);
         prop_assert_eq!((world.credited(), world.pending_at_account), (0, false), "{:?}", purchase);
         prop_assert!(!purchase.is_stored(), "{purchase:?}");
     }
@@ -436,14 +345,14 @@ fn a_transaction_that_another_payment_claimed_settles_nothing() {
 #[test]
 fn an_unknown_outcome_is_retried_for_a_day_and_then_held() {
     let mut world = World::default();
-    let mut purchase = payments::purchase(world.now());
+    let mut purchase = payments::purchase(world.life.now());
     let mut waits = Vec::new();
     for _ in 0..2_000 {
-        let step = purchase.step(world.now());
+        let step = purchase.step(world.life.now());
         let event = match step {
             Step::Rest(Some(at)) => {
-                waits.push((at.get() - START - world.now) / 1_000);
-                world.now = at.get() - START;
+                waits.push((at.get() - START - world.life.now) / 1_000);
+                world.life.now = at.get() - START;
                 Event::Resumed
             }
             Step::Rest(None) => break,
@@ -452,11 +361,11 @@ fn an_unknown_outcome_is_retried_for_a_day_and_then_held() {
             }
             other => perform(&mut world, &purchase, &other, Fault::None).unwrap(),
         };
-        purchase = purchase.apply(event, &policy(1_000_000), world.now());
+        purchase = purchase.apply(event, &policy(1_000_000), world.life.now());
     }
     assert_eq!(purchase.state(), State::Held);
     assert_eq!(&waits[..10], [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]);
-    assert!((86_400..87_000).contains(&(world.now / 1_000)), "{}", world.now);
+    assert!((86_400..87_000).contains(&(world.life.now / 1_000)), "{}", world.life.now);
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod payments;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use payments::faults::{Fault, Life, START, faults, run};
 use proptest::prelude::*;
 use tollgate::pay::amount::Amount;
 use tollgate::pay::eip712::Hash32;
@@ -23,7 +24,6 @@ use tollgate::pay::x402::PaymentId;
 use tollgate::pay::x402::facilitator::{SettleAnswer, VerifyAnswer};
 use tollgate::time::{Millis, Span};
 
-const START: u64 = 1_740_672_100_000;
 const TRUST: TrustPolicy = TrustPolicy { after: 2, window: Span::seconds(30 * 86_400) };
 const POLICY: SettlementPolicy = SettlementPolicy {
     unconfirmed_limit: Amount::new(1_000_000),
@@ -32,35 +32,11 @@ const POLICY: SettlementPolicy = SettlementPolicy {
     asks_chain: false,
 };
 
-/// What a fault does to one step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
-    None,
-    Fails,
-    WorksButReportsFailure,
-    DiesBefore,
-    DiesAfter,
-    /// The facilitator refuses, for certain, where it can.
-    Refuses,
-}
-
-fn faults() -> impl Strategy<Value = Vec<Fault>> {
-    let fault = prop_oneof![
-        4 => Just(Fault::None),
-        2 => Just(Fault::Fails),
-        2 => Just(Fault::WorksButReportsFailure),
-        1 => Just(Fault::DiesBefore),
-        2 => Just(Fault::DiesAfter),
-        2 => Just(Fault::Refuses),
-    ];
-    prop::collection::vec(fault, 0..40)
-}
-
 /// Everything outside of the machine. The account does with each payment what `Account` does (see its own tests).
 #[derive(Default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct World {
-    now: u64,
+    life: Life,
     settled_on_chain: bool,
     refused_for_certain: bool,
     trust: Trust,
@@ -73,19 +49,18 @@ struct World {
     /// Whether the owner was shown it, and whether it was ever settled on trust without.
     shown: bool,
     settled_unseen: bool,
-    stored: Option<String>,
-    /// Whether the owner does not wait for the alarm.
-    owner_is_impatient: bool,
+    /// Whether anything was ever credited before the money moved.
+    early: bool,
 }
-
 impl World {
-    /// What goes on with a payment that nobody drives.
-    fn waking(&self) -> Event {
-        if self.owner_is_impatient { Event::Retried } else { Event::Resumed }
+    fn of(trust: Trust, owner_is_impatient: bool) -> Self {
+        let life = Life::of(owner_is_impatient);
+        Self { life, trust, ..Self::default() }
     }
 
-    fn now(&self) -> Millis {
-        Millis::new(START + self.now)
+    fn buy(&mut self, faults: &[Fault]) -> Purchase {
+        let purchase = payments::purchase(self.life.now()).on_trust();
+        run(self, purchase, faults)
     }
 
     fn settle(&mut self) -> SettleAnswer {
@@ -126,13 +101,14 @@ impl World {
 
     fn ask(&mut self, purchase: &Purchase) -> bool {
         let amount = purchase.payment().offer().amount;
-        let (trust, given) = std::mem::take(&mut self.trust).ask(&purchase.id(), amount, &TRUST, self.now());
+        let (trust, given) =
+            std::mem::take(&mut self.trust).ask(&purchase.id(), amount, &TRUST, self.life.now());
         self.trust = trust;
         given
     }
 
     fn tell(&mut self, purchase: &Purchase, news: News) {
-        let about = (purchase.payment().offer().amount, self.now());
+        let about = (purchase.payment().offer().amount, self.life.now());
         self.trust = std::mem::take(&mut self.trust).told(&purchase.id(), news, about, &TRUST);
     }
 }
@@ -144,103 +120,69 @@ fn earned() -> Trust {
     first.told(&PaymentId::of("second"), News::Settled, about(10), &TRUST)
 }
 
-/// Does one step under a fault; `None` when the process died.
-fn perform(world: &mut World, purchase: &Purchase, step: &Step, fault: Fault) -> Option<Event> {
-    let failed = || match step {
-        Step::Verify => Event::Verified(None, VerifyAnswer::NoAnswer { why: "injected".to_owned() }),
-        Step::Settle => Event::Settled(SettleAnswer::Unknown { why: "cut".to_owned(), transaction: None }),
-        _ => Event::StepFailed("injected".to_owned()),
-    };
-    match fault {
-        Fault::DiesBefore => return None,
-        Fault::Fails => return Some(failed()),
-        Fault::Refuses if *step == Step::Settle && !world.settled_on_chain => {
-            let reason = "invalid_exact_evm_payload_signature".to_owned();
-            world.refused_for_certain = true;
-            return Some(Event::Settled(SettleAnswer::Refused { reason }));
-        }
-        _ => {}
+impl payments::faults::World for World {
+    fn life(&mut self) -> &mut Life {
+        &mut self.life
     }
-    let event = match step {
-        Step::Verify => Event::Verified(Some("f".to_owned()), VerifyAnswer::Valid { payer: None }),
-        Step::AskTrust => Event::Trusted(world.ask(purchase)),
-        Step::Advance => {
-            world.advance();
-            Event::Credited
-        }
-        Step::TakeBack => {
-            world.take_back();
-            Event::Withdrawn
-        }
-        Step::TellTrust(news) => {
-            world.tell(purchase, *news);
-            Event::TrustTold(*news)
-        }
-        Step::Announce => {
-            world.announced = true;
-            Event::Announced
-        }
-        Step::Settle => Event::Settled(world.settle()),
-        Step::ClaimTransaction(_) => Event::TransactionClaimed(true),
-        Step::Credit => {
-            world.credit();
-            Event::Credited
-        }
-        Step::Withdraw => {
-            world.announced = false;
-            Event::Withdrawn
-        }
-        Step::Acknowledge => Event::Acknowledged,
-        Step::Record => {
-            world.shown = true;
-            Event::Recorded(purchase.state())
-        }
-        Step::SignReceipt => Event::ReceiptSigned(Box::new(payments::receipt())),
-        Step::KeepReceipt => Event::ReceiptKept,
-        Step::Rest(_) => world.waking(),
-        Step::AskChain | Step::Admit | Step::ForgetAnswer => panic!("nothing here has this step: {step:?}"),
-    };
-    match fault {
-        Fault::DiesAfter => None,
-        Fault::WorksButReportsFailure => Some(failed()),
-        _ => Some(event),
-    }
-}
 
-/// Drives a purchase as the edge does, until it rests for good. `watch` sees it after each event.
-fn run(world: &mut World, faults: &[Fault], watch: &mut dyn FnMut(&World, &Purchase)) -> Purchase {
-    let mut purchase = payments::purchase(world.now()).on_trust();
-    let mut faults = faults.iter().copied();
-    for _ in 0..400 {
-        let step = purchase.step(world.now());
-        let fault = faults.next().unwrap_or(Fault::None);
-        match step {
-            Step::Rest(None) => return purchase,
-            Step::Rest(Some(at)) => world.now = world.now.max(at.get() - START),
-            _ => {}
-        }
-        if step == Step::Settle {
-            world.shown |= purchase.is_to_be_shown();
-            world.settled_unseen |= purchase.is_advanced() && !world.shown;
-        }
-        let event = perform(world, &purchase, &step, fault);
-        if event.is_none() {
-            // The process died: what is stored goes on, by alarm or by the owner; what was not stored never was.
-            let Some(stored) = &world.stored else { return purchase };
-            let StoredPurchase::V1(read) = serde_json::from_str(stored).unwrap();
-            purchase = read;
-        }
-        let event = event.unwrap_or_else(|| world.waking());
-        if matches!(event, Event::StepFailed(_)) {
-            world.now += 1_000;
-        }
-        purchase = purchase.apply(event, &POLICY, world.now());
-        world.stored = purchase
-            .is_stored()
-            .then(|| serde_json::to_string(&StoredPurchase::V1(purchase.clone())).unwrap());
-        watch(world, &purchase);
+    fn policy(&self) -> SettlementPolicy {
+        POLICY
     }
-    panic!("it never came to rest: {purchase:?}");
+
+    fn between(&mut self, purchase: Purchase) -> Purchase {
+        self.early |= purchase.is_advanced() || (self.tokens > 0 && !self.settled_on_chain);
+        if purchase.step(self.life.now()) == Step::Settle {
+            self.shown |= purchase.is_to_be_shown();
+            self.settled_unseen |= purchase.is_advanced() && !self.shown;
+        }
+        purchase
+    }
+
+    fn refuse(&mut self, step: &Step) -> Option<Event> {
+        if *step != Step::Settle || self.settled_on_chain {
+            return None;
+        }
+        self.refused_for_certain = true;
+        let reason = "invalid_exact_evm_payload_signature".to_owned();
+        Some(Event::Settled(SettleAnswer::Refused { reason }))
+    }
+
+    fn perform(&mut self, purchase: &Purchase, step: &Step) -> Event {
+        match step {
+            Step::AskTrust => Event::Trusted(self.ask(purchase)),
+            Step::Advance => {
+                self.advance();
+                Event::Credited
+            }
+            Step::TakeBack => {
+                self.take_back();
+                Event::Withdrawn
+            }
+            Step::TellTrust(news) => {
+                self.tell(purchase, *news);
+                Event::TrustTold(*news)
+            }
+            Step::Announce => {
+                self.announced = true;
+                Event::Announced
+            }
+            Step::Settle => Event::Settled(self.settle()),
+            Step::Credit => {
+                self.credit();
+                Event::Credited
+            }
+            Step::Withdraw => {
+                self.announced = false;
+                Event::Withdrawn
+            }
+            Step::Acknowledge => Event::Acknowledged,
+            Step::Record => {
+                self.shown = true;
+                Event::Recorded(purchase.state())
+            }
+            step => panic!("nothing here has this step: {step:?}"),
+        }
+    }
 }
 
 proptest! {
@@ -249,15 +191,15 @@ proptest! {
     /// In the end the credit is kept if and only if the money moved; it was given once, and taken back at most once, and
     /// only if the settlement was refused for certain.
     #[test]
-    fn a_trusted_wallets_credit_is_kept_if_and_only_if_its_money_moved(faults in faults(), owner_is_impatient: bool) {
-        let mut world = World { trust: earned(), owner_is_impatient, ..World::default() };
-        let purchase = run(&mut world, &faults, &mut |_, _| ());
+    fn a_trusted_wallets_credit_is_kept_if_and_only_if_its_money_moved(faults in faults(40, false), owner_is_impatient: bool) {
+        let mut world = World::of(earned(), owner_is_impatient);
+        let purchase = world.buy(&faults);
         prop_assert_eq!(world.tokens, if world.settled_on_chain { 4 } else { 0 }, "{:?}", purchase);
         prop_assert!(world.times_added <= 1 && world.times_taken_back <= world.times_added);
         prop_assert!(world.times_taken_back == 0 || world.refused_for_certain);
         prop_assert!(!world.advanced && !world.announced, "{purchase:?}");
         prop_assert!(!world.settled_unseen, "the owner sees what is open");
-        let asked = |trust: Trust| trust.ask(&PaymentId::of("next"), Amount::new(1), &TRUST, world.now()).1;
+        let asked = |trust: Trust| trust.ask(&PaymentId::of("next"), Amount::new(1), &TRUST, world.life.now()).1;
         prop_assert_eq!(asked(world.trust.clone()), !world.refused_for_certain, "a failure ends the trust");
         let last_of_all = Millis::new(u64::MAX);
         prop_assert!(world.trust.clone().is_over(&TRUST, last_of_all), "nothing is left open: {:?}", world.trust);
@@ -268,14 +210,10 @@ proptest! {
 
     /// Who has earned no trust is credited nothing before the money moved.
     #[test]
-    fn a_wallet_without_trust_is_credited_when_it_has_paid(faults in faults(), owner_is_impatient: bool) {
-        let mut world = World { owner_is_impatient, ..World::default() };
-        let mut early = false;
-        run(&mut world, &faults, &mut |world, purchase| {
-            early |= world.tokens > 0 && !world.settled_on_chain;
-            early |= purchase.is_advanced();
-        });
-        prop_assert!(!early);
+    fn a_wallet_without_trust_is_credited_when_it_has_paid(faults in faults(40, false), owner_is_impatient: bool) {
+        let mut world = World::of(Trust::default(), owner_is_impatient);
+        world.buy(&faults);
+        prop_assert!(!world.early);
         prop_assert_eq!(world.tokens, if world.settled_on_chain { 4 } else { 0 });
         prop_assert!(!world.announced);
     }

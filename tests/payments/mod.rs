@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests stand outside of test functions")]
 
+pub(crate) mod faults;
+
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
