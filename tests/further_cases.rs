@@ -80,6 +80,24 @@ fn more_than_a_refill_is_sold_as_well() {
 }
 
 #[test]
+fn a_request_whose_unit_is_used_up_begins_with_one_of_it_and_what_was_used_past_the_limit() {
+    for (used, bought) in [("token=5", 1), ("token=8", 4), ("token=14", 10)] {
+        let mut client =
+            sold(&json!({ "fixed_windows": [{ "window": "86_400s", "limit": 5, "unit_type": "token" }] }));
+        client.passes(START, "");
+        client.ends(START, 1, used);
+        let offer = client.is_denied(START, "").offer.unwrap();
+        assert_eq!(offer.single.first().unwrap().quantity, Tokens::whole(bought), "{used}");
+        assert_eq!(offer.grants.first().unwrap().quantity, Tokens::whole(10));
+        client.pays(START, &offer.single);
+        client.passes(START, "");
+        let (account, taken) = further(&client, client.account.clone(), "token=1");
+        assert_eq!(taken, Furthered::Taken, "it is that one");
+        assert!(matches!(further(&client, account, "token=1").1, Furthered::ForSale(_)));
+    }
+}
+
+#[test]
 fn where_nothing_is_sold_units_count_at_the_end() {
     let blocks = Client::new(&window(5));
     let overage = sold(&json!({ "quotas": [

@@ -4,6 +4,7 @@ use worker::web_sys;
 
 use super::exchange::{Exchange, Outcome};
 use super::over_limit::too_many_failures;
+use super::paid_call::Alive;
 use super::{answer, clock, identity, mpp, objects, pay_page, presented};
 use crate::client::AccountId;
 use crate::config::payment::SessionConfig;
@@ -133,6 +134,8 @@ pub(super) async fn charge(
         Ok(action) => action.channel(),
         Err(fault) => return Ok(Err(fault)),
     };
+    // What is spent is used, or at least credited, though the client may be gone.
+    let _alive = Alive::keep(exchange);
     let charge = Charge { cost, endpoint: denied.endpoint.clone(), grants: terms.single.clone() };
     let call = PaymentCall::ChargeChannel(charge, attempt);
     let charged: std::result::Result<Charged, ChannelFault> =

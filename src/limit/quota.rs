@@ -174,7 +174,7 @@ impl Quota {
         if matches!(policy.over, OverQuota::Overage(_)) {
             return Tokens::ZERO;
         }
-        self.used.plus(need).minus(policy.limit.plus(self.bought.extra())).unwrap_or_default()
+        self.used.plus(need).minus(self.limit(policy)).unwrap_or_default()
     }
 
     /// Counts `quantity`, past the limit if need be.

@@ -122,7 +122,7 @@ impl Window {
         let length = wide(policy.length.get());
         let weighed = wide(self.before.get()).saturating_mul(wide(self.left(policy, now).get()).min(length));
         let wanted = weighed.saturating_add(wide(self.used.plus(need).get()).saturating_mul(length));
-        let has = wide(policy.limit.plus(self.bought.extra()).get()).saturating_mul(length);
+        let has = wide(self.bought.on(policy.limit).get()).saturating_mul(length);
         let short = wanted.saturating_sub(has).div_ceil(length.max(1));
         Tokens::micro(u64::try_from(short).unwrap_or(u64::MAX))
     }

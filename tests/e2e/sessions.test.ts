@@ -179,7 +179,13 @@ test("what vouchers cover already passes without a word, and two streams at once
   const answers = await Promise.all([0, 1].map(async () => await client("/stream?count=3&every=5", sent)));
   const came = (await Promise.all(answers.map(async (answer) => await events(await served(answer))))).flat();
   assert.deepEqual(names(came).sort(), [...Array(6).fill("message"), "payment-receipt", "payment-receipt"]);
-  assert.equal((await client("/stream?count=1", sent)).status, 402, "used up: a request that would use more is asked to pay");
+  const usedUp = await client("/stream?count=1", sent);
+  assert.equal(usedUp.status, 402, "used up: a request that would use more is asked to pay");
+  assert.equal(asked(usedUp).request["amount"], "500", "for one event, to begin with");
+  const more = authorization(await voucher(method, usedUp, channel, 2500n));
+  const two = await events(await served(await client("/stream?count=2&every=5", more)));
+  assert.deepEqual(names(two), ["message", "message", "payment-receipt"]);
+  assert.equal(two[2]![1]["spent"], "2500", "two events, and no more");
 });
 
 test("6.3 #24 a channel that nobody opened is unknown, and a transaction that the chain refuses opens none", async () => {

@@ -52,6 +52,8 @@ impl Counter<'_> {
         if self.sells_credits() && self.account.kind() == Kind::Ip {
             return Box::pin(self.take_for_payer((payment, moment), challenge)).await;
         }
+        // Once a payment is looked at, it is seen through, though its client may be gone.
+        let _alive = Alive::keep(self.exchange);
         let body = origin::read_body(self.exchange).await?;
         let late = moment == Moment::Late;
         let presentation = Presentation { late, ..self.presentation(&payment, &body)? };
@@ -114,7 +116,6 @@ impl Counter<'_> {
         taken: Taken,
         body: Vec<u8>,
     ) -> Outcome<web_sys::Response> {
-        let _alive = Alive::keep(self.exchange);
         let Self { exchange, account, target, .. } = *self;
         exchange.note(&decision.standings, decision.at);
         let payer = taken.payment.payer().map(|payer| payer.to_string());

@@ -5,6 +5,7 @@ use crate::limit::bucket::Wait;
 use crate::limit::credit::{CREDITS, Purse};
 use crate::limit::decision::{Admitted, Denied, DeniedBy, Grant, SaleTerms, Verdict};
 use crate::limit::plan::{OverLimit, Policy, QueuePolicy};
+use crate::limit::tokens::Tokens;
 use crate::pay::amount::Price;
 use crate::time::{Millis, Span};
 
@@ -222,11 +223,29 @@ fn terms(
     let credits = credits.map(|grant| grant.quantity).unwrap_or_default();
     let refilled = purse.map(|purse| purse.clone().with(credits));
     let helps = self::deniers(&paid, policy, need, refilled.as_ref(), now).is_empty();
-    let single: Vec<Grant> = grants.iter().map(|grant| need.grant(policy, grant)).collect();
+    let single = single(allowance, policy, need, &grants, now);
     let passes =
         single.iter().fold(allowance.clone(), |paid, grant| paid.granted(&grant.limit, grant.quantity, now));
-    // What was used past a limit, by final units, must be bought too; and credits are sold by the refill.
+    // Credits are sold by the refill.
     let suffices = self::deniers(&passes, policy, need, purse, now).is_empty();
     let single = if suffices { single } else { grants.clone() };
     helps.then_some(SaleTerms { price: sale.price, grants, single, one_call: false })
+}
+
+/// What the request itself has no room for in the limits that deny, of each refill at most the whole. Of a unit that is told while
+/// it is answered or at its end it needs one to begin with. What was used past a limit, by final units, is bought too.
+fn single(allowance: &Allowance, policy: &Policy, need: &Need, refills: &[Grant], now: Millis) -> Vec<Grant> {
+    let begun = refills.iter().filter_map(|refill| policy.unit_of(&refill.limit)).fold(
+        need.units.clone(),
+        |units, unit| {
+            if units.of(unit) > Tokens::ZERO { units } else { units.with(unit, Tokens::ONE) }
+        },
+    );
+    let short = allowance.shortfalls(policy, &begun, now);
+    let part = |refill: &Grant| {
+        let short = short.iter().find(|grant| grant.limit == refill.limit);
+        let quantity = short.map_or(need.cost, |grant| grant.quantity);
+        Grant { limit: refill.limit.clone(), quantity: quantity.min(refill.quantity) }
+    };
+    refills.iter().map(part).collect()
 }

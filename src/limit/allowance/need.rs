@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::limit::credit;
-use crate::limit::decision::Grant;
 use crate::limit::plan::Policy;
 use crate::limit::tokens::Tokens;
 use crate::limit::units::{REQUEST, Units};
@@ -27,16 +26,6 @@ fn is_zero(tokens: &Tokens) -> bool {
 }
 
 impl Need {
-    /// The part of a refill of one of its limits that the request itself uses, at most the whole.
-    #[must_use]
-    pub fn grant(&self, policy: &Policy, refill: &Grant) -> Grant {
-        let windows = policy.windows.iter().map(|window| (&window.name, &window.unit));
-        let quotas = policy.quotas.iter().map(|quota| (&quota.name, &quota.unit));
-        let unit = windows.chain(quotas).find(|(name, _)| **name == refill.limit).map(|(_, unit)| unit);
-        let quantity = unit.map_or(self.cost, |unit| self.units.of(unit));
-        Grant { limit: refill.limit.clone(), quantity: quantity.min(refill.quantity) }
-    }
-
     /// What a request at an endpoint of that policy uses, with the units it tells beforehand.
     #[must_use]
     pub fn of_request(policy: &Policy, units: &Units) -> Self {

@@ -108,6 +108,14 @@ impl Policy {
         self.quotas.iter().find(|quota| quota.name == limit)
     }
 
+    /// The unit that a window or quota of that name counts.
+    #[must_use]
+    pub fn unit_of(&self, limit: &str) -> Option<&str> {
+        let windows = self.windows.iter().map(|window| (&window.name, &window.unit));
+        let quotas = self.quotas.iter().map(|quota| (&quota.name, &quota.unit));
+        windows.chain(quotas).find(|(name, _)| *name == limit).map(|(_, unit)| unit.as_str())
+    }
+
     /// What is for sale here: the price is that of the endpoint, whatever of it is sold.
     #[must_use]
     pub fn sale(&self) -> Option<&Sale> {
