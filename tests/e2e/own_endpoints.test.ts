@@ -74,6 +74,14 @@ test("the gate's own endpoints cost nothing and stay open when the limit is reac
   await exactly(client, 0);
 });
 
+test("without ADMIN_TOKEN the dashboard says so, and what to do", async () => {
+  const page = await served(await gate.client()("/_tollgate/dashboard"));
+  assert.match(page.headers.get("content-security-policy")!, /^default-src 'none'; style-src 'sha256-/);
+  const html = await page.text();
+  assert.match(html, /openssl rand -hex 32 \| npx wrangler secret put ADMIN_TOKEN/);
+  assert.doesNotMatch(html, /<script|<input/);
+});
+
 test("the prefix is the owner's choice", async () => {
   const moved = await world.gate({ settings: { prefix: "/toll" } });
   await served(await moved.client()("/toll/health"));

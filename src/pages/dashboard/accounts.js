@@ -15,7 +15,7 @@ const accounts = {
 
 /** A form that leads to an account. */
 async function search() {
-  const input = make("input", { type: "text", required: true, autocapitalize: "off", spellcheck: false, autocomplete: "off", maxlength: 300 });
+  const input = make("input", { type: "text", required: true, autocapitalize: "off", spellcheck: "false", autocomplete: "off", maxlength: 300 });
   const form = make("form", { class: "card" }, make("div", { class: "fields" },
     field("Account id", input, "key:NAME, wallet:0x…, session:… or ip:ADDRESS (IPv6 by its /64). Every client has one, known or not."),
     make("button", { type: "submit", class: "main" }, "Show")));

@@ -7,7 +7,7 @@ const keys = {
   title: "Keys",
   async build() {
     const { items } = await ask("GET", "/plans?limit=1000");
-    const account = make("input", { type: "text", required: true, maxlength: 64, autocapitalize: "off", spellcheck: false, autocomplete: "off" });
+    const account = make("input", { type: "text", required: true, maxlength: 64, autocapitalize: "off", spellcheck: "false", autocomplete: "off" });
     const label = make("input", { type: "text", maxlength: 256, autocomplete: "off" });
     const plan = choice([["", "leave as it is"], ...items.map((/** @type {any} */ { name }) => [name, name])]);
     const decide = make("input", { type: "checkbox" });

@@ -9,7 +9,7 @@ const usage = {
   async build() {
     const from = make("input", { type: "date", required: true, value: bill.from });
     const to = make("input", { type: "date", required: true, value: bill.to });
-    const account = make("input", { type: "text", value: bill.account, autocapitalize: "off", spellcheck: false, autocomplete: "off" });
+    const account = make("input", { type: "text", value: bill.account, autocapitalize: "off", spellcheck: "false", autocomplete: "off" });
     const time = choice([["", "no"], ["hour", "hour"], ["day", "day"], ["month", "month"]], bill.time);
     const boxes = ["account", "endpoint", "unit"].map((name) => make("input", { type: "checkbox", value: name, checked: bill.group.includes(name) }));
     const note = () => Object.assign(bill, {
