@@ -129,7 +129,7 @@ setup_browser() {
   command -v apt-get >/dev/null || die "no chromium, chromium-browser or google-chrome on PATH; install one"
   say "installing Debian's chromium"
   as_root apt-get update -q
-  install_packages chromium
+  install_packages chromium chromium-sandbox
   browser_is_there || die "Debian's chromium is installed, and not on PATH"
 }
 
