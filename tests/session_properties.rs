@@ -200,7 +200,7 @@ fn a_transaction_that_does_not_close_it_is_sent_again_after_twice_as_long() {
     let (mut channel, _) = opened(100).charge(&escrow(), charge(60)).unwrap();
     let mut waits = Vec::new();
     for _ in 0..40 {
-        channel = channel.given_up();
+        channel = channel.closing_sent();
         waits.push(channel.until_confirmed());
     }
     assert_eq!(&waits[..3], &[5, 10, 20].map(Span::seconds));

@@ -10,7 +10,8 @@ use super::record::Storage;
 use super::{channel, clock, escrow_chain};
 use crate::config::payment::SessionConfig;
 use crate::pay::eip712::SigningKey;
-use crate::pay::mpp::session::channel::Redemption;
+use crate::pay::mpp::session::channel::{Channel, Redemption};
+use crate::pay::mpp::session::voucher::Voucher;
 use crate::time::{Millis, Span};
 
 /// The chain is asked about a channel that is in use at most so often.
@@ -46,19 +47,25 @@ pub(super) async fn look(
         Redemption::None => Ok(None),
         Redemption::Watch => Ok(Some(WATCH)),
         Redemption::Close(last) => {
-            let closing = channel.given_up();
-            let until_confirmed = closing.until_confirmed();
-            channel::save(store, closing)?;
-            match escrow_chain::close(session, payee, &last).await {
-                Ok(()) => {
-                    console_log!("channel {}: closed on the chain with {}", last.channel, last.cumulative);
-                    Ok(Some(until_confirmed))
-                }
-                Err(none) => {
-                    console_error!("channel {} is not closed on the chain: {none}", last.channel);
-                    Ok(Some(until_confirmed.max(RETRY)))
-                }
-            }
+            channel::save(store, channel.given_up())?;
+            close((session, payee), store, &last).await.map(Some)
         }
     }
+}
+
+/// Closes it on the chain, and answers how soon to look what came of that.
+async fn close(
+    (session, payee): (&SessionConfig, &SigningKey),
+    store: &impl Storage,
+    last: &Voucher,
+) -> Result<Span> {
+    if let Err(none) = escrow_chain::close(session, payee, last).await {
+        console_error!("channel {} is not closed on the chain: {none}", last.channel);
+        return Ok(RETRY);
+    }
+    console_log!("channel {}: closed on the chain with {}", last.channel, last.cumulative);
+    let Some(sent) = channel::load(store)?.map(Channel::closing_sent) else { return Ok(RETRY) };
+    let until_confirmed = sent.until_confirmed();
+    channel::save(store, sent)?;
+    Ok(until_confirmed)
 }

@@ -240,10 +240,16 @@ impl Channel {
         self
     }
 
-    /// Closes it without a further voucher, by a transaction that is sent next.
+    /// Closes it without a further voucher.
     #[must_use]
     pub const fn given_up(mut self) -> Self {
         self.closed = true;
+        self
+    }
+
+    /// Notes that a transaction was sent that closes it on the chain.
+    #[must_use]
+    pub const fn closing_sent(mut self) -> Self {
         self.closings = self.closings.saturating_add(1);
         self
     }
