@@ -75,13 +75,20 @@ claim() {
     flock --nonblock "$lock" || { say "waiting for another checkout's build" && flock "$lock"; }
   fi
   # The path is not enough: a checkout may be replaced by another at the same place.
-  [ -s build/.checkout ] || random_hex >build/.checkout
+  [ -s build/.checkout ] || name_checkout
   ours="$(cat build/.checkout) $root"
   if [ "$(cat "$folder/.checkout" 2>/dev/null)" != "$ours" ]; then
     find "$folder" -maxdepth 5 \( -path '*/.fingerprint/tollgate-*' -o -path '*/build/tollgate' \) \
       -prune -exec rm -rf {} +
     echo "$ours" >"$folder/.checkout"
   fi
+}
+
+# Two scripts may come first at the same time: one of them names it.
+name_checkout() {
+  random_hex >build/.checkout.$$
+  ln build/.checkout.$$ build/.checkout 2>/dev/null || true
+  rm -f build/.checkout.$$
 }
 
 # Runs a command that builds natively.
