@@ -72,7 +72,7 @@ claim() {
   mkdir -p "$folder" build
   if command -v flock >/dev/null; then
     exec {lock}>"$folder/.lock"
-    flock --nonblock "$lock" || { say "waiting for another checkout's build" && flock "$lock"; }
+    flock --nonblock "$lock" || { say "waiting for another build" && flock "$lock"; }
   fi
   # The path is not enough: a checkout may be replaced by another at the same place.
   [ -s build/.checkout ] || name_checkout
