@@ -1,12 +1,13 @@
 // A local chain with a real USDC: anvil under Base Sepolia's chain id, Circle's FiatTokenV2_2 at the address USDC has there,
 // and wallets that hold it. Payments on it are signed, verified and settled exactly as on the real network.
 import { createRequire } from "node:module";
-import { createTestClient, createWalletClient, getAddress, http, publicActions, walletActions } from "viem";
-import type { Address, Hex } from "viem";
+import { TransactionReceiptNotFoundError, createTestClient, createWalletClient, getAddress, http, publicActions, walletActions } from "viem";
+import type { Address, Hex, TransactionReceipt } from "viem";
 import { generatePrivateKey, mnemonicToAccount, privateKeyToAccount } from "viem/accounts";
 import type { PrivateKeyAccount } from "viem/accounts";
 import { baseSepolia } from "viem/chains";
 import { MNEMONIC, startAnvil } from "./anvil.ts";
+import { eventually } from "./eventually.ts";
 import { hold, release } from "./lifetime.ts";
 
 export const CHAIN_ID = 84532;
@@ -46,7 +47,7 @@ export async function startChain() {
       chain: baseSepolia,
       transport: http(anvil.url),
       pollingInterval: POLLING_MS,
-    }).extend(publicActions),
+    }).extend(publicActions).extend(receipts),
     /** A new wallet with `usdc` atomic units (a millionth of a dollar each) and no gas. */
     async wallet(usdc = 1_000_000n): Promise<Wallet> {
       const wallet = newWallet();
@@ -85,7 +86,17 @@ function connect(url: string) {
     chain: baseSepolia,
     transport: http(url),
     pollingInterval: POLLING_MS,
-  }).extend(publicActions).extend(walletActions);
+  }).extend(publicActions).extend(walletActions).extend(receipts);
+}
+
+/** Asks for a receipt until it is there. viem asks once for each new block, and waits for ever where it came a moment too soon. */
+const receipts = (client: { getTransactionReceipt: (args: { hash: Hex }) => Promise<TransactionReceipt> }) => ({
+  waitForTransactionReceipt: async ({ hash }: { hash: Hex }): Promise<TransactionReceipt> =>
+    await eventually(`${hash} is mined`, async () => await client.getTransactionReceipt({ hash }).catch(notYet)),
+});
+
+function notYet(error: unknown): undefined {
+  if (!(error instanceof TransactionReceiptNotFoundError)) throw error;
 }
 
 type Artifact = {
