@@ -105,7 +105,7 @@ fn hash(text: &str) -> String {
     format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text.as_bytes())))
 }
 
-/// Text as it stands in HTML, also in the value of an attribute.
+/// Text as it stands in HTML and SVG, also in the value of an attribute.
 #[must_use]
 pub fn escaped(text: &str) -> String {
     let mut html = String::with_capacity(text.len());

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::plot::LAYERS;
 use crate::limit::simulation::{Counts, Summary};
+use crate::pages::escaped;
 
 /// The colours of [`LAYERS`], told apart by the colour-blind too (after Okabe and Ito).
 const COLOURS: [&str; 5] = ["#009e73", "#56b4e9", "#f0e442", "#cc79a7", "#d55e00"];
@@ -90,10 +91,6 @@ fn legend(svg: &mut String, counts: &Counts) {
             x = x.saturating_add(130);
         }
     }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]

@@ -99,7 +99,6 @@ pub struct Purchase {
     trusting: Option<Trusting>,
 }
 
-/// Whether the account knows of a payment for one call.
 /// How a purchase is stored, with the version of its form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,21 +1,11 @@
 // Stands before the built worker and counts what Cloudflare charges for: requests to the worker and to its objects, rows that
 // objects and D1 write, and writes to KV. `GET /__counts` tells them, and `DELETE /__counts` starts anew.
 import Gate, { AccountObject as Account, PaymentObject as Payment } from "./index.js";
+import { over } from "./over.js";
 
 const none = () => ({ workerRequests: 0, objectRequests: 0, objectRows: 0, d1Rows: 0, kvWrites: 0 });
 
 let counts = none();
-
-/** The object with some of its members replaced; the others are its own. */
-function over(target, members) {
-  return new Proxy(target, {
-    get(_, name) {
-      if (Object.hasOwn(members, name)) return members[name];
-      const own = Reflect.get(target, name, target);
-      return typeof own === "function" && name !== "constructor" ? own.bind(target) : own;
-    },
-  });
-}
 
 /** Counts the rows that D1 says it wrote, indexes among them. */
 const asked = (target, name) => async (...values) => {

@@ -3,6 +3,7 @@
 // that bring an account a credit and fail or are late. `POST /__faults` says what fails from now on, and `GET /__faults` how
 // many of those calls there were, and how alarms ended.
 import Gate, { AccountObject as Account, PaymentObject as Payment } from "./index.js";
+import { over } from "./over.js";
 
 /**
  * `ledger`: "fails", "hangs" or "lies". `storage`: "fails" or "lies". `credits`: by the account's id, "lost", "unanswered",
@@ -13,17 +14,6 @@ let faults = {};
 const seen = { credits: 0, alarms: [] };
 
 const never = new Promise(() => {});
-
-/** The object with some of its members replaced; the others are its own. */
-function over(target, members) {
-  return new Proxy(target, {
-    get(_, name) {
-      if (Object.hasOwn(members, name)) return members[name];
-      const own = Reflect.get(target, name, target);
-      return typeof own === "function" && name !== "constructor" ? own.bind(target) : own;
-    },
-  });
-}
 
 /** What a question names: the statements of a batch, or itself. */
 const changes = (target, [statements]) => (statements ?? [target]).some(({ statement }) => !statement.startsWith("SELECT"));

@@ -181,6 +181,9 @@ export function freshAddress(): string {
   return `198.${18 + (addresses >> 16)}.${(addresses >> 8) & 255}.${addresses & 255}`;
 }
 
+/** A module that stands before the built worker. */
+const ofRig = async (name: string) => ({ type: "esm" as const, contents: await readFile(new URL(name, import.meta.url), "utf8") });
+
 export async function gateWorker({ settings, plans, secrets = {}, platform }: Omit<GateOptions, "persist">): Promise<Worker> {
   if (!existsSync(`${build}/index.js`)) throw new Error("build/index.js is not there: run `make build` first");
   const text = Object.entries({ ...SECRETS, ...secrets }).filter((entry) => entry[1] !== undefined);
@@ -195,7 +198,7 @@ export async function gateWorker({ settings, plans, secrets = {}, platform }: Om
         modulesRoot: build,
         modules: {
           "index.js": { type: "esm", contents: await readFile(`${build}/index.js`, "utf8") },
-          ...(platform && { [platform]: { type: "esm", contents: await readFile(new URL(platform, import.meta.url), "utf8") } }),
+          ...(platform && { [platform]: await ofRig(platform), "over.js": await ofRig("over.js") }),
           "index_bg.wasm": { type: "wasm", contents: await readFile(`${build}/index_bg.wasm`) },
         },
       },

@@ -2,6 +2,7 @@
 // for it. `POST /__clock` with an instant in Unix milliseconds says what the clock shows from then on; it runs as always. What
 // rings in the time that is skipped rings at once.
 import Gate, { AccountObject as Account, PaymentObject as Payment } from "./index.js";
+import { over } from "./over.js";
 
 const Wall = Date;
 
@@ -22,17 +23,6 @@ const MOVE_ALARM = "https://rig/move-alarm";
 
 /** The objects that were made, by binding: their ids. */
 const made = { ACCOUNT: new Set(), PAYMENT: new Set() };
-
-/** The object with some of its members replaced; the others are its own. */
-function over(target, members) {
-  return new Proxy(target, {
-    get(_, name) {
-      if (Object.hasOwn(members, name)) return members[name];
-      const own = Reflect.get(target, name, target);
-      return typeof own === "function" && name !== "constructor" ? own.bind(target) : own;
-    },
-  });
-}
 
 /** Storage whose alarms are told, and tell, the worker's time; the platform rings them by its own. */
 const storage = (real) => over(real, {
